@@ -1,0 +1,40 @@
+"""collect-apis: read a catalogue into the lake."""
+
+import time
+
+from prefect import flow
+
+from flows.parameters import Options
+from flows.stage import Done, Outcome, carry_out, finish
+from tasks.collect import collect_catalogue
+from toolbench.catalogue import STAGE, TABLES, source_label
+from toolbench.lake import Draft, Lake
+from toolbench.progress import Counter
+from toolbench.settings import Settings
+
+NAME = "collect-apis"
+
+
+@flow(name=NAME)
+def collect_apis(options: Options, draft: str | None = None, category: str = "") -> Done:
+    """Read the catalogue: tools and APIs, each category a shard. `category`: for sources that name none."""
+    return carry_out(NAME, options, draft, lambda *world: collect(*world, category))
+
+
+def collect(lake: Lake, draft: Draft, settings: Settings, category: str = "") -> Draft:
+    """The stage itself. What the same source no longer has leaves the lake, unless only some categories were read."""
+    started = time.monotonic()
+    counter = Counter(STAGE, 0)
+    label = source_label(settings)
+    receipts, reused = collect_catalogue(lake, settings, label, category)
+    outcome = Outcome(STAGE, receipts, reused, time.monotonic() - started)
+    counter.total = sum(r.taken_in for r in receipts)
+    counter.step(counter.total)
+    counter.finish("unchanged" if reused == len(receipts) else "")
+    if not settings.catalogue.categories:
+        read = [r.partition for r in receipts]
+        gone = [e for t in TABLES for e in lake.snapshot().entries(t) if e.partition.get("source") == label]
+        for entry in gone:
+            if entry.partition not in read:
+                draft.put(entry.path.split("/")[1], entry.partition, [])
+    return finish(draft, outcome, flow=NAME, main="apis", tables=TABLES, model="")

@@ -1,0 +1,27 @@
+"""build-dataset: training conversations and retrieval pairs from what the lake has."""
+
+from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.parameters import Options
+from flows.stage import Done, carry_out, finish, run_shards
+from tasks.build import build_shard
+from toolbench import datasets
+from toolbench.lake import Draft, Lake
+from toolbench.settings import Settings
+
+NAME = "build-dataset"
+
+
+@flow(name=NAME, task_runner=ThreadPoolTaskRunner(max_workers=64))
+def build_dataset(options: Options, draft: str | None = None) -> Done:
+    """Make training conversations and retrieval pairs of all solutions."""
+    return carry_out(NAME, options, draft, build)
+
+
+def build(lake: Lake, draft: Draft, settings: Settings) -> Draft:
+    """The stage itself, for the solutions that the draft is about, or all that the lake has."""
+    base = lake.snapshot()
+    specs = datasets.plan(draft.view(base), partitions=draft.partitions("solutions", base))
+    outcome = run_shards(lake, build_shard, specs, settings, datasets.STAGE)
+    return finish(draft, outcome, flow=NAME, main="conversations", tables=datasets.TABLES, model="")

@@ -1,0 +1,50 @@
+"""nightly-refresh and add-category: the whole way from a catalogue to a published dataset."""
+
+from prefect import flow
+
+from flows.annotate import annotate_solutions
+from flows.collect import collect_apis
+from flows.dataset import build_dataset
+from flows.generate import generate_instructions
+from flows.parameters import Options
+from flows.retriever import train_retriever
+from flows.stage import Done, publish
+from toolbench.services import services
+from toolbench.lake import Draft, Lake
+
+
+@flow(name="nightly-refresh")
+def nightly_refresh(options: Options) -> Done:
+    """Collect, instruct, annotate, build, train; then publish everything at once.
+
+    What has not changed since the last night is neither asked nor computed again. Until the very end the last snapshot
+    stays the current one.
+    """
+    with services(options.settings()) as settings:
+        resolved = options.resolved(settings)
+        lake = Lake(settings.lake)
+        draft = lake.put_draft(Draft())
+        draft = collect_apis(resolved, draft).draft
+        draft = generate_instructions(resolved, draft).draft
+        draft = annotate_solutions(resolved, draft).draft
+        draft = build_dataset(resolved, draft).draft
+        draft = train_retriever(resolved, draft).draft
+        return Done(snapshot=publish(lake, lake.draft(draft), "nightly-refresh").number, draft=draft)
+
+
+@flow(name="add-category")
+def add_category(category: str, source: str, options: Options) -> Done:
+    """The whole way for one category alone, from the APIs in `source`; the rest of the lake is left as it is.
+
+    Combinations across categories (I3) wait for the next night, and so does the retriever.
+    """
+    options = options.model_copy(update={"catalogue": source, "categories": [category]})
+    with services(options.settings()) as settings:
+        resolved = options.resolved(settings)
+        lake = Lake(settings.lake)
+        draft = lake.put_draft(Draft())
+        draft = collect_apis(resolved, draft, category=category).draft
+        draft = generate_instructions(resolved, draft, collections=False).draft
+        draft = annotate_solutions(resolved, draft).draft
+        draft = build_dataset(resolved, draft).draft
+        return Done(snapshot=publish(lake, lake.draft(draft), "add-category").number, draft=draft)

@@ -1,0 +1,56 @@
+"""What a flow can be told: the form in the Prefect UI. Secrets are no parameters; they come from the environment."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from toolbench.settings import Settings, load
+
+
+class Options(BaseModel):
+    """Parameters of a flow. What is left empty comes from the worker's `toolbench.toml` and environment."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lake: str | None = Field(None, description="Where the tables are: a local path or s3://bucket/prefix.")
+    catalogue: str | None = Field(
+        None, description="A toolenv folder or tarball, OpenAPI documents, or an index URL. Empty: the demo hub."
+    )
+    responses: str | None = Field(None, description="Recorded responses: a folder or a tarball.")
+    categories: list[str] | None = Field(None, description="Only these categories. Empty: all.")
+    groups: list[Literal["I1", "I2", "I3"]] | None = Field(
+        None, description="I1 single-tool, I2 within a category, I3 within a collection."
+    )
+    instructions: int | None = Field(None, ge=1, description="Instructions aimed at.")
+    model: str | None = Field(None, description="The teacher's model.")
+    base_url: str | None = Field(None, description="The teacher's endpoint, ending in /v1.")
+    seed: int | None = Field(None, description="Decides every draw.")
+    more: dict[str, Any] = Field(
+        default_factory=dict, description='Any other setting by its dotted name, for example {"search.width": 3}.'
+    )
+
+    def settings(self) -> Settings:
+        """The effective settings of this run. Raises UsageError for what is wrong."""
+        names = {
+            "lake": "lake",
+            "catalogue": "catalogue.source",
+            "responses": "catalogue.responses",
+            "categories": "catalogue.categories",
+            "groups": "instructions.groups",
+            "instructions": "instructions.total",
+            "model": "teacher.model",
+            "base_url": "teacher.base_url",
+            "seed": "seed",
+        }
+        given = {field: getattr(self, name) for name, field in names.items()}
+        return load({**{k: v for k, v in given.items() if v not in (None, [])}, **self.more}).settings
+
+    def resolved(self, settings: Settings) -> "Options":
+        """These options for a part of this run: the services that were started for it are named in them."""
+        more = {
+            "apis.hosts": settings.apis.hosts,
+            "apis.chain": list(settings.apis.chain),
+            "catalogue.source": settings.catalogue.source,
+            "teacher.base_url": settings.teacher.base_url,
+        }
+        return self.model_copy(update={"more": {**self.more, **more}})

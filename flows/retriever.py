@@ -1,0 +1,57 @@
+"""train-retriever: the API retriever, trained again when its pairs or its corpus have changed."""
+
+import json
+import time
+from dataclasses import asdict
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+
+from flows.parameters import Options
+from flows.stage import Done, Outcome, carry_out
+from tasks.train import train_retriever_shard
+from toolbench.lake import Draft, Lake
+from toolbench.progress import Counter
+from toolbench.retriever import MODEL, finished, specification
+from toolbench.settings import Settings
+
+NAME = "train-retriever"
+STAGE = "retriever"
+
+
+@flow(name=NAME)
+def train_retriever(options: Options, draft: str | None = None) -> Done:
+    """Train a retriever on the retrieval pairs, over all APIs of the lake."""
+    return carry_out(NAME, options, draft, train)
+
+
+def train(lake: Lake, draft: Draft, settings: Settings) -> Draft:
+    """The stage itself. Without any retrieval pair there is nothing to train, and the draft stays as it is."""
+    started = time.monotonic()
+    view = draft.view(lake.snapshot())
+    counter = Counter(STAGE, 0)
+    if not view.rows("retrieval_pairs"):
+        counter.finish("no retrieval pairs")
+        return draft
+    entry = finished(lake, specification(view, settings))
+    reused = entry is not None
+    if entry is None:
+        entry = train_retriever_shard(lake, view, settings, settings.retriever.base, counter)
+        create_table_artifact(table=_rows(entry.metrics), key="retriever-ndcg", description="NDCG before and after")
+    draft.models[MODEL] = entry
+    counter.finish("unchanged" if reused else "")
+    run = Outcome(STAGE, [], int(reused), time.monotonic() - started).run(NAME, "", json.dumps(entry.metrics))
+    pairs = entry.metrics["train_pairs"]
+    draft.runs.append(asdict(run) | {"shards": 1, "taken_in": pairs, "passed_on": pairs, "specs": [entry.spec]})
+    return draft
+
+
+def _rows(metrics: dict[str, object]) -> list[dict[str, object]]:
+    """One row for all held-out queries and for each group: NDCG of the base and of the trained model."""
+    rows: list[dict[str, object]] = []
+    for when in ("before", "after"):
+        figures = metrics[when]
+        if isinstance(figures, dict) and figures:
+            slices = {"all": figures["all"], **figures["group"]}
+            rows += [{"model": when, "queries": name, **values} for name, values in slices.items()]
+    return rows

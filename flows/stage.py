@@ -1,0 +1,191 @@
+"""What all stages share: work on the shards that are not done, check the counts, say what happened."""
+
+import datetime
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from threading import BoundedSemaphore
+from typing import Any
+
+from prefect import Task, get_run_logger
+from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.events import emit_event
+from prefect.futures import PrefectFuture, wait
+from pydantic import BaseModel
+
+from flows.parameters import Options
+from toolbench.services import services
+from toolbench.errors import ToolbenchError
+from toolbench.lake import Draft, Lake, Receipt, Snapshot, Spec, Usage
+from toolbench import progress
+from toolbench.records import Run
+from toolbench.settings import Settings
+
+_POLL_SECONDS = 1.0
+
+Stage = Callable[[Lake, Draft, Settings], Draft]
+
+
+class Done(BaseModel):
+    """What a flow returns: the key of its draft in the lake and, unless it was a part of a larger flow, the number of
+    the snapshot that was published."""
+
+    draft: str
+    snapshot: int | None = None
+
+
+def carry_out(flow: str, options: Options, draft: str | None, stage: Stage) -> Done:
+    """Resolve the options, run a stage, and publish; or hand the draft on, if one was given."""
+    with services(options.settings()) as settings:
+        lake = Lake(settings.lake)
+        after = stage(lake, lake.draft(draft) if draft else Draft(), settings)
+        key = lake.put_draft(after)
+        return Done(draft=key, snapshot=publish(lake, after, flow).number if draft is None else None)
+
+
+def run_shards(
+    lake: Lake, task: Task[..., Receipt], specs: Sequence[Spec], settings: Settings, stage: str
+) -> "Outcome":
+    """Receipts of all shards, in the order of `specs`: those that are there, and those the task makes now.
+
+    At most `work.workers` tasks are under way at once. When a shard fails for good the others are still finished, so
+    that nothing paid for is lost; then its error is raised.
+    """
+    started = time.monotonic()
+    receipts: dict[str, Receipt | None] = {spec.digest: lake.receipt(spec.digest) for spec in specs}
+    todo = [spec for spec in specs if receipts[spec.digest] is None]
+    counter = progress.Counter(stage, sum(len(s.records) for s in todo))
+    futures: list[PrefectFuture[Receipt]] = []
+    slots = BoundedSemaphore(settings.work.workers)
+    with _progress_artifact(stage, counter, skip=not todo) as tell:
+        for spec in todo:
+            while not slots.acquire(timeout=_POLL_SECONDS):
+                tell()
+            key = lake.put_spec(spec)
+            retrying = task.with_options(retries=settings.work.retries)
+            future = retrying.submit(lake=lake, spec=key, settings=settings, label=spec.label, counter=counter)
+            future.add_done_callback(lambda _: slots.release())
+            futures.append(future)
+        while wait(futures, timeout=_POLL_SECONDS).not_done:
+            tell()
+    _raise_first([future.result(raise_on_failure=False) for future in futures], stage)
+    receipts |= {spec.digest: lake.receipt(spec.digest) for spec in todo}
+    done = [found for spec in specs if (found := receipts[spec.digest]) is not None]
+    counter.finish("unchanged" if not todo else "")
+    return Outcome(stage, done, len(specs) - len(todo), time.monotonic() - started)
+
+
+def _raise_first(results: Sequence[Any], stage: str) -> None:
+    """A ToolbenchError is the user's to read; anything else is ours and keeps its traceback."""
+    errors = [r for r in results if isinstance(r, BaseException)]
+    if not errors:
+        return
+    get_run_logger().error("%s: %d of %d shards failed", stage, len(errors), len(results))
+    raise next((e for e in errors if isinstance(e, ToolbenchError)), errors[0])
+
+
+@contextmanager
+def _progress_artifact(stage: str, counter: progress.Counter, *, skip: bool) -> Iterator[Any]:
+    """A progress artifact on the flow run's page; the block calls what it is given to bring it up to date."""
+    if skip:
+        yield lambda: None
+        return
+    artifact = create_progress_artifact(progress=0.0, key=f"{stage}-progress", description=f"{stage}: records done")
+
+    def tell(share: float | None = None) -> None:
+        value = share if share is not None else 100.0 * counter.done / max(1, counter.total)
+        update_progress_artifact(artifact, progress=min(100.0, value))
+
+    yield tell
+    tell(100.0)
+
+
+class Outcome:
+    """What a stage did: its receipts and the figures made of them."""
+
+    def __init__(self, stage: str, receipts: Sequence[Receipt], reused: int, seconds: float) -> None:
+        self.stage, self.receipts, self.reused, self.seconds = stage, list(receipts), reused, seconds
+
+    def run(self, flow: str, model: str, metrics: str = "{}") -> Run:
+        """The row of table `runs` for this stage."""
+        usage = sum((r.usage for r in self.receipts), Usage())
+        started = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=self.seconds)
+        return Run(
+            id="",
+            flow=flow,
+            stage=self.stage,
+            started_at=started.isoformat(timespec="seconds"),
+            seconds=round(self.seconds, 3),
+            shards=len(self.receipts),
+            shards_reused=self.reused,
+            taken_in=sum(r.taken_in for r in self.receipts),
+            passed_on=sum(r.passed_on for r in self.receipts),
+            rejected=sum(r.rejected for r in self.receipts),
+            reasons=json.dumps(_total(r.reasons for r in self.receipts)),
+            outcomes=json.dumps(_total(r.outcomes for r in self.receipts)),
+            calls=usage.calls,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cost=usage.cost,
+            model=model,
+            metrics=metrics,
+            specs=[r.spec for r in self.receipts],
+        )
+
+    def publish_table(self, stage: str) -> None:
+        """A table artifact: one row for each part of the stage, in, out, rejected by reason, calls, tokens, cost."""
+        rows = [
+            {
+                "shard": r.label,
+                "in": r.taken_in,
+                "out": r.passed_on,
+                "rejected": ", ".join(f"{k} {v}" for k, v in r.reasons.items()) or "0",
+                **r.outcomes,
+                "calls": r.usage.calls,
+                "tokens": r.usage.input_tokens + r.usage.output_tokens,
+                "cost": f"${r.usage.cost:.4f}",
+            }
+            for r in self.receipts
+        ]
+        create_table_artifact(table=rows, key=f"{stage}-shards", description=f"{stage}: {len(rows)} shards")
+
+
+def _total(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """The sum of counts by name, names in order."""
+    total: Counter[str] = sum((Counter(c) for c in counts), Counter())
+    return dict(sorted(total.items()))
+
+
+def finish(draft: Draft, outcome: Outcome, *, flow: str, main: str, tables: tuple[str, ...], model: str) -> Draft:
+    """Check the counts of a stage and add it to the draft. Raises LakeError if they do not add up."""
+    for receipt in outcome.receipts:
+        receipt.check(main)
+    draft.add(outcome.receipts, tables)
+    draft.runs.append(asdict(outcome.run(flow, model)))
+    if outcome.receipts and outcome.reused < len(outcome.receipts):
+        outcome.publish_table(outcome.stage)
+    return draft
+
+
+def publish(lake: Lake, draft: Draft, flow: str) -> Snapshot:
+    """Publish a draft with its `runs` rows and tell the world; what changes nothing publishes nothing."""
+    before = lake.snapshot()
+    if not lake.changes(draft, before):
+        return before
+    lake.add_runs(draft)
+    snapshot = lake.publish(draft, flow)
+    manifest = lake.store.url(f"manifests/{snapshot.number:012d}.json")
+    emit_event(
+        event="toolbench.dataset.published",
+        resource={"prefect.resource.id": f"toolbench.lake.{lake.uri}", "prefect.resource.name": lake.uri},
+        payload={
+            "snapshot": snapshot.number,
+            "manifest": manifest,
+            "rows": {table: snapshot.rows(table) for table in snapshot.tables},
+        },
+    )
+    get_run_logger().info("published snapshot %d: %s", snapshot.number, manifest)
+    return snapshot

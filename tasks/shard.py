@@ -1,0 +1,52 @@
+"""How a shard is worked on safely: retried when that may help, and never again once it is done."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from prefect import Task, task
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
+from prefect.tasks import exponential_backoff
+
+from toolbench.errors import TransientError
+from toolbench.lake import Lake, Receipt, Spec
+from toolbench.progress import Counter
+from toolbench.settings import Settings
+
+Work = Callable[[Lake, Spec, Settings, Callable[[], None]], Coroutine[Any, Any, Receipt]]
+"""What a stage does with one shard: from its specification to its receipt, one call of the last argument a record."""
+
+
+def cache_key(_: TaskRunContext, parameters: dict[str, Any]) -> str:
+    """The shard's own name within its lake: the same in every run and on every machine."""
+    return f"{parameters['lake'].id}-{parameters['spec'].rpartition('/')[2]}"
+
+
+async def may_pass(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
+    """Only what a later try may cure is tried again: a wrong key stays wrong."""
+    error = await state.aresult(raise_on_failure=False)
+    return isinstance(error, TransientError | OSError)
+
+
+def shard_task(name: str, work: Work, retries: int) -> Task[..., Receipt]:
+    """The Prefect task that works on one shard of a stage.
+
+    Its arguments are a lake, the key of a specification in it, settings, a label for the run's name, and a progress
+    counter. Its body opens one event loop, works, and returns the receipt.
+    """
+
+    @task(
+        name=name,
+        task_run_name=name + " {label}",
+        cache_key_fn=cache_key,
+        persist_result=True,
+        retries=retries,
+        retry_delay_seconds=exponential_backoff(backoff_factor=2),
+        retry_jitter_factor=0.5,
+        retry_condition_fn=may_pass,
+    )
+    def shard(lake: Lake, spec: str, settings: Settings, label: str, counter: Counter) -> Receipt:
+        return asyncio.run(work(lake, lake.spec(spec), settings, counter.step))
+
+    return shard

@@ -1,0 +1,94 @@
+"""A catalogue read into the lake: one shard a category, untouched where nothing changed."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
+
+from toolbench.catalogue.assemble import Catalogue
+from toolbench.catalogue.reading import read
+from toolbench.catalogue.splits import Holdout
+from toolbench.digests import digest
+from toolbench.lake import Lake, Partition, Receipt, Spec
+from toolbench.records import Api, Reject, Tool
+from toolbench.settings import Settings
+
+STAGE = "catalogue"
+TABLES = ("tools", "apis")
+VERSION = 1
+
+
+def collect(lake: Lake, settings: Settings, category: str = "") -> tuple[list[Receipt], int]:
+    """Read the configured source; gives one receipt a category, and how many of them were there already.
+
+    `category` is for sources that name none of their own. Raises SourceError, UsageError as `read` does.
+    """
+    wanted = settings.catalogue
+    catalogue = read(
+        _address(wanted.source, settings.apis.hosts),
+        categories=list(wanted.categories) or None,
+        category=category or None,
+        holdout=holdout_of(settings),
+    )
+    return write(lake, catalogue, {"source": source_label(settings)})
+
+
+def holdout_of(settings: Settings) -> Holdout:
+    """What settings hold out of training."""
+    wanted = settings.catalogue
+    return Holdout(wanted.tool_holdout, wanted.category_holdout, wanted.held_out_categories)
+
+
+def source_label(settings: Settings) -> str:
+    """A short name for the source, the same wherever it lies: the file's name, or the URL's host and path."""
+    source = settings.catalogue.source
+    if "://" in source:
+        parts = urlsplit(source)
+        return f"{parts.hostname or ''}{parts.path}"
+    return source.rstrip("/").rpartition("/")[2] or "catalogue"
+
+
+def _address(source: str, hosts: Mapping[str, str]) -> str:
+    """Where to read from: a URL whose host stands for another address is read there."""
+    if "://" not in source:
+        return source
+    parts = urlsplit(source)
+    base = hosts.get(parts.netloc)
+    return base.rstrip("/") + parts.path if base else source
+
+
+def write(lake: Lake, catalogue: Catalogue, partition: Partition) -> tuple[list[Receipt], int]:
+    """Write a catalogue's shards, one a category, whose name is added to `partition`."""
+    receipts, reused = [], 0
+    names = sorted({r.category for r in (*catalogue.apis, *catalogue.rejects)})
+    for name in names:
+        tools = [t for t in catalogue.tools if t.category == name]
+        apis = [a for a in catalogue.apis if a.category == name]
+        rejects = [r for r in catalogue.rejects if r.category == name]
+        spec = Spec(
+            stage=STAGE,
+            label=name,
+            partition={**partition, "category": name},
+            records=[a.id for a in apis],
+            content=digest([dataclasses.asdict(row) for row in (*tools, *apis, *rejects)]),
+            params={"version": VERSION},
+        )
+        receipt = lake.receipt(spec.digest)
+        if receipt:
+            reused += 1
+        else:
+            receipt = _finish(lake, spec, tools, apis, rejects)
+        receipts.append(receipt)
+    return receipts, reused
+
+
+def _finish(lake: Lake, spec: Spec, tools: Sequence[Tool], apis: Sequence[Api], rejects: Sequence[Reject]) -> Receipt:
+    return lake.finish(
+        spec,
+        {
+            Tool: [dataclasses.replace(t, spec=spec.digest) for t in tools],
+            Api: [dataclasses.replace(a, spec=spec.digest) for a in apis],
+            Reject: [dataclasses.replace(r, spec=spec.digest) for r in rejects],
+        },
+        taken_in=len(apis) + len(rejects),
+        passed_on=len(apis),
+    )

@@ -1,0 +1,33 @@
+"""Flags that several commands share."""
+
+from typing import Annotated, Any
+
+import typer
+
+from toolbench.settings import Settings, load
+
+Lake = Annotated[
+    str | None, typer.Option("--lake", help="Where the tables are: a local path, s3://bucket/prefix or memory://name.")
+]
+Catalogue = Annotated[
+    str | None,
+    typer.Option(help="A toolenv folder or tarball, OpenAPI documents, or an index URL. Without it: the demo hub."),
+]
+Responses = Annotated[
+    str | None, typer.Option(help="Recorded responses (StableToolBench's layout): folder or tarball.")
+]
+Categories = Annotated[str | None, typer.Option(help="Only these categories, separated by commas.")]
+Groups = Annotated[str | None, typer.Option(help="Groups of instructions, separated by commas: I1,I2,I3.")]
+Model = Annotated[str | None, typer.Option(help="The teacher's model. Without it: the offline teacher.")]
+BaseUrl = Annotated[str | None, typer.Option(help="The teacher's endpoint; also OPENAI_BASE_URL.")]
+Seed = Annotated[int | None, typer.Option(help="Decides every draw.")]
+
+
+def split(text: str | None) -> list[str] | None:
+    """Words separated by commas; None stays None."""
+    return None if text is None else [word.strip() for word in text.split(",") if word.strip()]
+
+
+def settings(**flags: Any) -> Settings:
+    """Effective settings; the flags' names have `__` where settings have dots."""
+    return load({name.replace("__", "."): value for name, value in flags.items()}).settings

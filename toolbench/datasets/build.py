@@ -1,0 +1,122 @@
+"""Training conversations and retrieval pairs from solutions and instructions. Nothing outside is asked."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+from toolbench import prompts
+from toolbench.datasets.conversations import conversation
+from toolbench.digests import digest
+from toolbench.documents import document
+from toolbench.errors import LakeError
+from toolbench.lake import Lake, Receipt, Snapshot, Spec
+from toolbench.records import Api, Conversation, Instruction, Reject, RetrievalPair, Solution, Tool
+from toolbench.settings import Settings
+
+STAGE = "dataset"
+TABLES = ("conversations", "retrieval_pairs")
+VERSION = 1
+
+
+def plan(view: Snapshot, *, partitions: Sequence[dict[str, str]]) -> list[Spec]:
+    """One shard for every file of solutions in `partitions`."""
+    specs = []
+    for number, solutions in enumerate(e for e in view.entries("solutions") if e.partition in partitions):
+        came_with = solutions.partition.get("instructions")
+        inputs = {
+            "solutions": [solutions],
+            "instructions": [e for e in view.entries("instructions") if e.partition == solutions.partition],
+            "apis": [e for e in view.entries("apis") if e.partition.get("instructions") == came_with],
+            "tools": [e for e in view.entries("tools") if e.partition.get("instructions") == came_with],
+        }
+        specs.append(
+            Spec(
+                stage=STAGE,
+                label=f"{' '.join(solutions.partition.values())} {number + 1}",
+                partition=solutions.partition,
+                records=[solutions.spec],
+                content=digest([e.sha256 for entries in inputs.values() for e in entries]),
+                params={
+                    "version": VERSION,
+                    "prompts": {n: prompts.load("toolbench.solutions", n).digest for n in ("system", "task")},
+                },
+                inputs=inputs,
+            )
+        )
+    return specs
+
+
+async def build(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], None]) -> Receipt:
+    """Work on one shard: every solution becomes a conversation or a reject, every instruction its retrieval pairs.
+
+    Raises LakeError if a held-out API would reach a training row.
+    """
+    solutions = list(lake.read(spec.inputs["solutions"], Solution))
+    wanted = {s.instruction_id for s in solutions}
+    instructions = {i.id: i for i in lake.read(spec.inputs["instructions"], Instruction) if i.id in wanted}
+    needed = {api for i in instructions.values() for api in i.candidates}
+    apis = {a.id: a for a in lake.read(spec.inputs["apis"], Api) if a.id in needed}
+    used_tools = {a.tool_id for a in apis.values()}
+    tools = {t.id: t for t in lake.read(spec.inputs["tools"], Tool) if t.id in used_tools}
+
+    conversations: list[Conversation] = []
+    pairs: list[RetrievalPair] = []
+    rejects: list[Reject] = []
+    for solution in solutions:
+        instruction = instructions[solution.instruction_id]
+        candidates = [apis[i] for i in instruction.candidates]
+        _check_split(instruction, candidates)
+        pairs += _pairs(instruction, apis, spec)
+        if solution.outcome == "solved":
+            conversations.append(conversation(solution, instruction, candidates, tools, spec.digest))
+        else:
+            rejects.append(_reject(solution, spec))
+        done()
+    return lake.finish(
+        spec,
+        {Conversation: conversations, RetrievalPair: pairs, Reject: rejects},
+        taken_in=len(solutions),
+        passed_on=len(conversations),
+        outcomes={"retrieval_pairs": len(pairs)},
+    )
+
+
+def _check_split(instruction: Instruction, candidates: Sequence[Api]) -> None:
+    """What is held out must stay out of training: a last check where training rows are made."""
+    held_out = [a.id for a in candidates if a.split != "train"]
+    if instruction.split == "train" and held_out:
+        raise LakeError(
+            f"Training instruction {instruction.id} offers the held-out API {held_out[0]}: the catalogue's hold-out has "
+            "changed since it was written; run `toolbench refresh` over the whole catalogue."
+        )
+
+
+def _pairs(instruction: Instruction, apis: dict[str, Api], spec: Spec) -> Iterator[RetrievalPair]:
+    for api_id in instruction.relevant:
+        yield RetrievalPair(
+            id=digest([instruction.id, api_id]),
+            query_id=instruction.id,
+            query=instruction.text,
+            api_id=api_id,
+            document=document(apis[api_id]),
+            group=instruction.group,
+            category=instruction.category,
+            collection=instruction.collection,
+            split=instruction.split,
+            model=instruction.model,
+            spec=spec.digest,
+        )
+
+
+def _reject(solution: Solution, spec: Spec) -> Reject:
+    return Reject(
+        id=digest([STAGE, solution.id]),
+        stage=STAGE,
+        record_id=solution.id,
+        reason=solution.outcome,
+        detail=solution.reason,
+        group=solution.group,
+        category=solution.category,
+        collection=solution.collection,
+        payload=json.dumps({"instruction_id": solution.instruction_id}),
+        spec=spec.digest,
+    )

@@ -1,0 +1,6 @@
+"""Instructions: sampled combinations of APIs, what a user might ask of them, filtered and counted."""
+
+from toolbench.instructions import native
+from toolbench.instructions.generate import STAGE, TABLES, generate, plan
+
+__all__ = ["STAGE", "TABLES", "generate", "native", "plan"]

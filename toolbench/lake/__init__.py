@@ -1,0 +1,10 @@
+"""The lake: tables of Parquet shards in object storage, snapshots, journals."""
+
+from toolbench.lake.journal import Journal
+from toolbench.lake.lake import Lake, known_table
+from toolbench.lake.model import Draft, Entry, ModelEntry, Partition, Receipt, Snapshot, Spec, Usage
+
+__all__ = [
+    "Draft", "Entry", "Journal", "Lake", "ModelEntry", "Partition", "Receipt", "Snapshot", "Spec", "Usage",
+    "known_table",
+]  # fmt: skip

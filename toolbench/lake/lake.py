@@ -1,0 +1,305 @@
+"""Tables of Parquet shards in object storage, published as snapshots.
+
+Layout below the lake's root:
+
+    lake.json                             the lake's id
+    specs/<stage>/<spec>.json             what a shard is made from
+    journals/<spec>/….parquet             what the outside world answered while it was made
+    tables/<table>/<spec>.parquet         its rows
+    receipts/<spec>.json                  written last: the shard is done
+    drafts/<digest>.json                  a change on its way from stage to stage
+    models/<name>/<spec>/…                trained models
+    manifests/<12 digits>.json            snapshots; the highest number is the current one
+"""
+
+import datetime
+import io
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from toolbench.digests import digest
+from toolbench.errors import ConflictError, LakeError, UsageError
+from toolbench.lake.model import Draft, Entry, Identity, ModelEntry, Receipt, Snapshot, Spec, Usage, parse
+from toolbench.lake.store import Store, sha256
+from toolbench.records import RECORDS, Record, Run, from_table, schema_of, to_table
+
+R = TypeVar("R", bound=Record)
+_PUBLISH_TRIES = 20
+
+
+class Lake:
+    """The lake at `uri` (a local path, `s3://bucket/prefix`, `memory://name`)."""
+
+    def __init__(self, uri: str) -> None:
+        self.store = Store(uri)
+        self.uri = self.store.uri
+
+    @cached_property
+    def id(self) -> str:
+        """A name drawn when the lake is first written, and again by gc: what is cached elsewhere dies with it."""
+        if not self.store.exists("lake.json"):
+            self.store.create("lake.json", Identity(id=uuid.uuid4().hex).model_dump_json().encode())
+        found: Identity = parse(Identity, self._read("lake.json"), self.store.url("lake.json"))
+        return found.id
+
+    # Shards
+
+    def put_spec(self, spec: Spec) -> str:
+        """Store a specification; returns its key.
+
+        One that is there is replaced: its digest is the same, but its inputs may lie elsewhere by now.
+        """
+        key = f"specs/{spec.stage}/{spec.digest}.json"
+        self.store.write(key, spec.model_dump_json().encode())
+        return key
+
+    def spec(self, key: str) -> Spec:
+        """The specification under `key`. Raises LakeError if it is gone or damaged."""
+        found: Spec = parse(Spec, self._read(key), self.store.url(key))
+        return found
+
+    def receipt(self, spec: str) -> Receipt | None:
+        """The receipt of the shard `spec`, or None while it is not done."""
+        key = f"receipts/{spec}.json"
+        try:
+            data = self.store.read(key)
+        except FileNotFoundError:
+            return None
+        found: Receipt = parse(Receipt, data, self.store.url(key))
+        return found
+
+    def finish(
+        self,
+        spec: Spec,
+        rows: Mapping[type[Record], Sequence[Record]],
+        *,
+        taken_in: int,
+        passed_on: int,
+        usage: Usage | None = None,
+        outcomes: Mapping[str, int] | None = None,
+        model: str = "",
+    ) -> Receipt:
+        """Write a shard's files and then its receipt. The same rows give the same bytes at the same keys."""
+        tables = {
+            record.TABLE: self._write_rows(record, spec, items)
+            for record, items in sorted(rows.items(), key=lambda pair: pair[0].TABLE)
+            if items
+        }
+        rejects = [r for kind, items in rows.items() if kind.TABLE == "rejects" for r in items]
+        reasons: dict[str, int] = {}
+        for reject in rejects:
+            reason = str(getattr(reject, "reason", ""))
+            reasons[reason] = reasons.get(reason, 0) + 1
+        receipt = Receipt(
+            stage=spec.stage,
+            spec=spec.digest,
+            label=spec.label,
+            partition=spec.partition,
+            taken_in=taken_in,
+            passed_on=passed_on,
+            rejected=len(rejects),
+            reasons=dict(sorted(reasons.items())),
+            outcomes=dict(sorted((outcomes or {}).items())),
+            usage=usage or Usage(),
+            model=model,
+            tables=tables,
+        )
+        self.store.write(f"receipts/{spec.digest}.json", receipt.model_dump_json(indent=1).encode())
+        return receipt
+
+    def _write_rows(self, record: type[Record], spec: Spec, rows: Sequence[Record]) -> Entry:
+        buffer = io.BytesIO()
+        pq.write_table(to_table(record, rows), buffer, compression="zstd", write_page_checksum=True)
+        data = buffer.getvalue()
+        key = f"tables/{record.TABLE}/{spec.digest}.parquet"
+        self.store.write(key, data)
+        partition = {**spec.partition, "stage": spec.stage} if record.TABLE == "rejects" else spec.partition
+        return Entry(
+            path=key, rows=len(rows), bytes=len(data), sha256=sha256(data), partition=partition, spec=spec.digest
+        )
+
+    # Reading
+
+    def table(self, entry: Entry, record: type[Record]) -> pa.Table:
+        """One file as an arrow table, its checksum verified. Raises LakeError if it is gone or damaged."""
+        data = self._read(entry.path)
+        if sha256(data) != entry.sha256:
+            raise LakeError(
+                f"{self.store.url(entry.path)} does not match its checksum in the manifest; restore it from a copy, "
+                f"or delete it and receipts/{entry.spec}.json and run again."
+            )
+        table = pq.read_table(io.BytesIO(data))
+        known = schema_of(record)
+        version = int((table.schema.metadata or {}).get(b"toolbench.version", b"1"))
+        if version > record.VERSION:
+            raise LakeError(
+                f"{self.store.url(entry.path)} holds {record.__name__} version {version}, this toolbench reads up to "
+                f"{record.VERSION}; upgrade toolbench."
+            )
+        return table.select([name for name in known.names if name in table.column_names])
+
+    def read(self, entries: Iterable[Entry], record: type[R]) -> Iterator[R]:
+        """The rows of some files, one file in memory at a time."""
+        for entry in entries:
+            yield from from_table(record, self.table(entry, record))
+
+    def rows(self, snapshot: Snapshot, record: type[R]) -> Iterator[R]:
+        """All rows of a record's table in a snapshot."""
+        return self.read(snapshot.entries(record.TABLE), record)
+
+    def _read(self, key: str) -> bytes:
+        try:
+            return self.store.read(key)
+        except FileNotFoundError:
+            raise LakeError(
+                f"{self.store.url(key)} is missing although it is referred to; restore it from a copy or run again."
+            ) from None
+
+    # Snapshots
+
+    def numbers(self) -> list[int]:
+        """Numbers of the published snapshots, ascending."""
+        keys = [key for key, _ in self.store.list("manifests") if key.endswith(".json")]
+        return sorted(int(Path(key).stem) for key in keys if Path(key).stem.isdigit())
+
+    def snapshot(self, number: int | None = None) -> Snapshot:
+        """A published snapshot, the newest by default; the empty one if nothing was published yet."""
+        if number is None:
+            number = max(self.numbers(), default=0)
+        if number == 0:
+            return Snapshot()
+        key = f"manifests/{number:012d}.json"
+        try:
+            data = self.store.read(key)
+        except FileNotFoundError:
+            known = ", ".join(map(str, self.numbers())) or "none"
+            raise LakeError(f"There is no snapshot {number} in {self.uri}; there are: {known}.") from None
+        found: Snapshot = parse(Snapshot, data, self.store.url(key))
+        return found
+
+    def put_draft(self, draft: Draft) -> str:
+        """Store a draft; returns its key."""
+        key = f"drafts/{digest(draft.model_dump())}.json"
+        self.store.write(key, draft.model_dump_json().encode())
+        return key
+
+    def draft(self, key: str) -> Draft:
+        """The draft under `key`."""
+        found: Draft = parse(Draft, self._read(key), self.store.url(key))
+        return found
+
+    def changes(self, draft: Draft, base: Snapshot) -> bool:
+        """True if publishing `draft` on top of `base` would change anything."""
+        after = draft.view(base)
+        return after.tables != base.tables or after.models != base.models
+
+    def add_runs(self, draft: Draft) -> None:
+        """Write the `runs` rows of a draft as a shard of their own, and put it into the draft."""
+        name = uuid.uuid4().hex[:16]
+        rows = [Run(**{**row, "id": f"{name}/{n}", "spec": name}) for n, row in enumerate(draft.runs)]
+        partition = {"run": name}
+        spec = Spec(stage="runs", label=name, partition=partition, records=[name], content=name, params={})
+        entry = self._write_rows(Run, spec, rows)
+        draft.put(Run.TABLE, partition, [entry])
+
+    def publish(self, draft: Draft, flow: str) -> Snapshot:
+        """Make a change visible by one conditional put of the next manifest.
+
+        A writer that finds its number taken reads the newer snapshot and applies its change to that one. A change
+        that changes nothing publishes nothing and returns the current snapshot. Raises ConflictError if others were
+        faster too many times, LakeError if a file that would be listed is missing.
+        """
+        self._check_present(draft)
+        for _ in range(_PUBLISH_TRIES):
+            base = self.snapshot()
+            if not self.changes(draft, base):
+                return base
+            after = draft.view(base)
+            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+            after = after.model_copy(update={"number": base.number + 1, "created_at": now, "flow": flow})
+            if self.store.create(f"manifests/{after.number:012d}.json", after.model_dump_json(indent=1).encode()):
+                return after
+        raise ConflictError(
+            f"{_PUBLISH_TRIES} times another writer published to {self.uri} first; run the same command again."
+        )
+
+    def _check_present(self, draft: Draft) -> None:
+        entries = [e for partitions in draft.replace.values() for p in partitions.values() for e in p]
+        sizes = dict(self.store.list("tables")) if entries else {}
+        for entry in entries:
+            if sizes.get(entry.path) != entry.bytes:
+                raise LakeError(
+                    f"{self.store.url(entry.path)} is missing or has another size than its receipt says; delete "
+                    f"receipts/{entry.spec}.json in the lake and run again."
+                )
+
+    # Models
+
+    def put_model(self, name: str, spec: str, folder: Path, metrics: Mapping[str, object]) -> ModelEntry:
+        """Copy a trained model's folder into the lake."""
+        files = {}
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            data = path.read_bytes()
+            relative = path.relative_to(folder).as_posix()
+            self.store.write(f"models/{name}/{spec}/{relative}", data)
+            files[relative] = sha256(data)
+        return ModelEntry(path=f"models/{name}/{spec}", files=files, metrics=dict(metrics), spec=spec)
+
+    def get_model(self, entry: ModelEntry, folder: Path) -> Path:
+        """Copy a model out of the lake into `folder`, checksums verified; returns `folder`."""
+        for name, checksum in entry.files.items():
+            data = self._read(f"{entry.path}/{name}")
+            if sha256(data) != checksum:
+                raise LakeError(f"{self.store.url(f'{entry.path}/{name}')} does not match its checksum; train again.")
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        return folder
+
+    # Housekeeping
+
+    def garbage(self, keep: int) -> list[tuple[str, int]]:
+        """Keys and sizes that none of the newest `keep` snapshots refers to.
+
+        Specs, journals and receipts of shards that are listed stay: they make the shards auditable and replayable.
+        Raises UsageError unless at least one snapshot is kept.
+        """
+        if keep < 1:
+            raise UsageError(f"At least one snapshot has to be kept, not {keep}; to remove all, delete {self.uri}.")
+        numbers = self.numbers()
+        kept = [self.snapshot(n) for n in numbers[-keep:]]
+        specs = {e.spec for s in kept for entries in s.tables.values() for e in entries}
+        specs |= {m.spec for s in kept for m in s.models.values()}
+        manifests = {f"manifests/{n:012d}.json" for n in numbers[-keep:]}
+        out = []
+        for key, size in self.store.list(""):
+            top, _, rest = key.partition("/")
+            if top not in ("specs", "journals", "tables", "receipts", "drafts", "models", "manifests"):
+                continue
+            parts = {Path(part).stem for part in rest.split("/")}
+            if key not in manifests and not (parts & specs):
+                out.append((key, size))
+        return out
+
+    def collect_garbage(self, keep: int) -> list[tuple[str, int]]:
+        """Remove `garbage(keep)`; returns what was removed."""
+        removed = self.garbage(keep)
+        self.store.write("lake.json", Identity(id=uuid.uuid4().hex).model_dump_json().encode())
+        # Manifests first, so that no reader is ever pointed at a file that is gone.
+        self.store.delete([k for k, _ in removed if k.startswith("manifests/")])
+        self.store.delete([k for k, _ in removed if not k.startswith("manifests/")])
+        self.__dict__.pop("id", None)
+        return removed
+
+
+def known_table(name: str) -> type[Record]:
+    """The record of a table. Raises LakeError naming the tables there are."""
+    if name not in RECORDS:
+        raise LakeError(f"There is no table {name!r}; choose one of {', '.join(RECORDS)}.")
+    return RECORDS[name]

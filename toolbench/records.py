@@ -1,0 +1,482 @@
+"""The vocabulary: one dataclass a record, one pyarrow schema derived from it, versioned.
+
+Every stage reads and writes these and nothing else. Columns hold plain values; what has no fixed shape (a JSON
+Schema, an argument object) is kept as JSON text, so that any Parquet reader can open every table.
+
+`spec` names the shard specification a row was made from; the `runs` table tells which run used it.
+"""
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, ClassVar, Literal, TypeVar
+
+import pyarrow as pa
+
+Group = Literal["I1", "I2", "I3"]
+"""Single-tool, intra-category multi-tool, intra-collection multi-tool (ToolBench's files say G1, G2, G3)."""
+
+Split = Literal["train", "instruction", "tool", "category"]
+"""`train`, or the level at which a record is held out: unseen instruction, unseen tool, unseen category."""
+
+Outcome = Literal["solved", "gave_up", "out_of_budget", "failed"]
+Source = Literal["live", "recorded", "simulated", "none"]
+"""Where an API's answer came from; `none`: no API was asked (a hallucinated name, bad arguments, `Finish`)."""
+
+R = TypeVar("R", bound="Record")
+
+
+class Record:
+    """Base of everything that is a row of a table."""
+
+    TABLE: ClassVar[str]
+    VERSION: ClassVar[int] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One parameter of an API, under the name its source uses and under the name its function shows."""
+
+    name: str
+    """The name on the wire."""
+    shown_as: str
+    """The property name in the function definition, standardised."""
+    type: str
+    """A JSON Schema type: string, integer, number, boolean, array, object."""
+    required: bool
+    description: str = ""
+    default: str | None = None
+    """Documented default or example, as JSON text."""
+    location: str = "query"
+    """query, path, header, cookie or body."""
+    secret: bool = False
+    """A credential: never shown to a model, filled from settings at call time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool(Record):
+    """A service with a host."""
+
+    TABLE: ClassVar[str] = "tools"
+
+    id: str
+    """`<Category folder>/<standardised tool name>`, with a short hash behind it where two would collide."""
+    name: str
+    title: str
+    description: str
+    category: str
+    """The category's folder name: space, comma and slash are `_`."""
+    collections: list[str]
+    base_url: str
+    """Scheme, host and base path that the APIs' paths are relative to; empty if the source names none."""
+    origin: str
+    """The kind of source: toolenv, openapi."""
+    split: Split
+    """train, tool or category: the level this tool is held out at."""
+    digest: str
+    """Content hash of the tool's own fields."""
+    spec: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api(Record):
+    """One endpoint of a tool."""
+
+    TABLE: ClassVar[str] = "apis"
+
+    id: str
+    """`<tool id>/<standardised API name>`, with a short hash behind it where two would collide."""
+    tool_id: str
+    tool: str
+    """The tool's name as its source spells it."""
+    name: str
+    """The API's name as its source spells it."""
+    category: str
+    collections: list[str]
+    description: str
+    method: str
+    url: str
+    """Absolute URL with `{path}` parameters left as they are."""
+    parameters: list[Parameter]
+    function: str
+    """The name of its function: `^[a-zA-Z0-9_-]{1,64}$`, unique within the catalogue."""
+    definition: str
+    """The function definition for the OpenAI tools API, as JSON text: name, description, parameters."""
+    response_schema: str | None = None
+    """JSON Schema of a good response, as JSON text, where documented."""
+    response_example: str | None = None
+    """An example of a good response, as JSON text, where documented."""
+    split: Split = "train"
+    digest: str
+    """Content hash of the API's own fields: unchanged means no later stage has work to do for it."""
+    spec: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Combination(Record):
+    """APIs sampled together; its instructions offer all of them as candidates."""
+
+    TABLE: ClassVar[str] = "combinations"
+
+    id: str
+    group: Group
+    category: str
+    """The category of its tools; for I3 the collection's name stands in `collection` and this is empty."""
+    collection: str
+    apis: list[str]
+    split: Split
+    seed: int
+    spec: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instruction(Record):
+    """What a user asks for, with the candidate APIs and the relevant ones among them."""
+
+    TABLE: ClassVar[str] = "instructions"
+
+    id: str
+    group: Group
+    category: str
+    collection: str
+    combination_id: str
+    text: str
+    candidates: list[str]
+    """API ids offered during the search."""
+    relevant: list[str]
+    """API ids the instruction was written for: a subset of `candidates`."""
+    split: Split
+    model: str
+    prompt_digest: str
+    seed: int
+    input_tokens: int
+    """Its share of the tokens of the call that wrote it."""
+    output_tokens: int
+    cost: float
+    """US dollars, by the price table in settings."""
+    spec: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One node of a decision tree: a thought, a call with its observation, or both; the root has neither.
+
+    A reply with several calls becomes a chain of steps that share `turn`.
+    """
+
+    id: int
+    """Position in `Solution.steps`; 0 is the root."""
+    parent: int
+    """Id of the step before it; -1 for the root."""
+    turn: int
+    """Number of the reply it came from, counted over the whole search from 1; 0 for the root."""
+    depth: int
+    """Levels below the root as ToolBench counts them: a thought is one, a call is two."""
+    thought: str | None = None
+    reasoning: str | None = None
+    """A reasoning model's own reasoning content; kept apart, never trained on by default."""
+    function: str | None = None
+    """The function's name as the model wrote it."""
+    api_id: str | None = None
+    """The API it resolved to; None for `Finish`, for an invented name, and without a call."""
+    arguments: str | None = None
+    """The arguments string as the model wrote it."""
+    observation: str | None = None
+    """What the model was shown in return, cut to the limit."""
+    status: int | None = None
+    """Status code 0 to 12 of the call; -1: the teacher failed at this turn."""
+    source: Source = "none"
+    pruned: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution(Record):
+    """The search for one instruction: the whole tree as a flat list of steps, and the path that was chosen."""
+
+    TABLE: ClassVar[str] = "solutions"
+
+    id: str
+    instruction_id: str
+    group: Group
+    category: str
+    collection: str
+    split: Split
+    method: str
+    outcome: Outcome
+    reason: str
+    """Why it was not solved; empty when it was."""
+    final_answer: str
+    steps: list[Step]
+    path: list[int]
+    """Step ids from below the root to the end of the chosen path; empty if none was chosen."""
+    model: str
+    prompt_digest: str
+    seed: int
+    calls: int
+    """Replies the teacher gave."""
+    input_tokens: int
+    output_tokens: int
+    cost: float
+    spec: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiCall(Record):
+    """One API call that a search made, with the response before it was cut."""
+
+    TABLE: ClassVar[str] = "api_calls"
+
+    id: str
+    solution_id: str
+    step: int
+    api_id: str
+    category: str
+    arguments: str
+    """Canonical JSON of the arguments sent."""
+    status: int
+    source: Source
+    error: str
+    response: str
+    """The response as JSON text, up to the size limit of the API caller."""
+    spec: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionCall:
+    """A call inside a message."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One chat message in OpenAI's shape; `train` marks the turns a student learns from."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str | None = None
+    tool_calls: list[FunctionCall] = field(default_factory=list)
+    tool_call_id: str | None = None
+    train: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation(Record):
+    """A training conversation: one solution path, loss on the assistant's turns."""
+
+    TABLE: ClassVar[str] = "conversations"
+
+    id: str
+    instruction_id: str
+    solution_id: str
+    group: Group
+    category: str
+    collection: str
+    split: Split
+    tools: str
+    """The offered function definitions as JSON text: a list of `{"type": "function", "function": …}`."""
+    messages: list[Message]
+    model: str
+    spec: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrievalPair(Record):
+    """A query and one API document relevant to it."""
+
+    TABLE: ClassVar[str] = "retrieval_pairs"
+
+    id: str
+    query_id: str
+    query: str
+    api_id: str
+    document: str
+    """The API as the retriever reads it."""
+    group: Group
+    category: str
+    collection: str
+    split: Split
+    model: str
+    spec: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgment(Record):
+    """One vote of a judge on one solution."""
+
+    TABLE: ClassVar[str] = "judgments"
+
+    id: str
+    solution_id: str
+    instruction_id: str
+    group: Group
+    category: str
+    collection: str
+    split: Split
+    vote: int
+    verdict: Literal["solved", "unsure", "unsolved"]
+    reason: str
+    model: str
+    prompt_digest: str
+    seed: int
+    input_tokens: int
+    output_tokens: int
+    cost: float
+    spec: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject(Record):
+    """Something a stage took in and did not pass on, with its reason."""
+
+    TABLE: ClassVar[str] = "rejects"
+
+    id: str
+    stage: str
+    record_id: str
+    reason: str
+    """A short code to count by, for example `hallucinated_api`."""
+    detail: str
+    """One sentence naming the field, file or value."""
+    group: str = ""
+    category: str = ""
+    collection: str = ""
+    payload: str = "{}"
+    """What was rejected, as JSON text."""
+    spec: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run(Record):
+    """One run of a stage: counts, cost and time. The only table whose rows carry clock times."""
+
+    TABLE: ClassVar[str] = "runs"
+
+    id: str
+    flow: str
+    stage: str
+    started_at: str
+    """ISO 8601, UTC."""
+    seconds: float
+    shards: int
+    shards_reused: int
+    taken_in: int
+    passed_on: int
+    rejected: int
+    reasons: str = "{}"
+    """Rejected records by reason, as JSON text."""
+    outcomes: str = "{}"
+    """Counts of the stage's own as JSON text, for example solutions by outcome."""
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost: float
+    model: str
+    metrics: str = "{}"
+    """Figures of the stage's own as JSON text, for example NDCG before and after."""
+    specs: list[str] = field(default_factory=list)
+    spec: str = ""
+
+
+RECORDS: Mapping[str, type[Record]] = {
+    r.TABLE: r
+    for r in (
+        Tool, Api, Combination, Instruction, Solution, ApiCall, Conversation, RetrievalPair, Judgment, Reject, Run,
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What the teacher answered to one request."""
+
+    content: str | None = None
+    reasoning: str | None = None
+    calls: list[FunctionCall] = field(default_factory=list)
+    finish_reason: str = "stop"
+    model: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+    error: str = ""
+    """Why there is no reply, after the client's own retries; then everything above is empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What one API call came back with: ToolBench's envelope, a status code 0 to 12, and where it came from."""
+
+    error: str = ""
+    response: Any = ""
+    """A JSON value."""
+    status: int = 0
+    source: Source = "none"
+
+    @property
+    def envelope(self) -> str:
+        """`{"error": …, "response": …}` as the model sees it before it is cut."""
+        return json.dumps({"error": self.error, "response": self.response}, ensure_ascii=False)
+
+
+def _arrow_type(hint: Any) -> tuple[pa.DataType, bool]:
+    """The arrow type of a field's annotation, and whether it may be null."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        (inner,) = [a for a in arguments if a is not type(None)]
+        return _arrow_type(inner)[0], True
+    if origin is Literal:
+        return pa.string(), False
+    if origin is list:
+        inner_type, nullable = _arrow_type(arguments[0])
+        return pa.list_(pa.field("item", inner_type, nullable=nullable)), False
+    if dataclasses.is_dataclass(hint):
+        return pa.struct(_arrow_fields(hint)), False  # type: ignore[arg-type]
+    return {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[hint], False
+
+
+def _arrow_fields(cls: type) -> list[pa.Field]:
+    hints = typing.get_type_hints(cls)
+    out = []
+    for item in dataclasses.fields(cls):
+        kind, nullable = _arrow_type(hints[item.name])
+        out.append(pa.field(item.name, kind, nullable=nullable))
+    return out
+
+
+def schema_of(record: type[Record]) -> pa.Schema:
+    """The table's pyarrow schema; its metadata carry the record's name and version."""
+    metadata = {"toolbench.record": record.__name__, "toolbench.version": str(record.VERSION)}
+    return pa.schema(_arrow_fields(record), metadata=metadata)
+
+
+def to_table(record: type[R], rows: Iterable[R]) -> pa.Table:
+    """Rows as an arrow table of exactly `schema_of(record)`."""
+    return pa.Table.from_pylist([dataclasses.asdict(r) for r in rows], schema=schema_of(record))  # type: ignore[call-overload]
+
+
+@cache
+def _builder(cls: type) -> dict[str, Any]:
+    """Per field: None to pass the value through, or how to rebuild a nested dataclass."""
+    hints = typing.get_type_hints(cls)
+    builders: dict[str, Any] = {}
+    for item in dataclasses.fields(cls):
+        arguments = typing.get_args(hints[item.name])
+        nested = arguments[0] if typing.get_origin(hints[item.name]) is list else None
+        builders[item.name] = nested if dataclasses.is_dataclass(nested) else None
+    return builders
+
+
+def _build(cls: type, row: Mapping[str, Any]) -> Any:
+    builders = _builder(cls)
+    return cls(**{k: [_build(builders[k], v) for v in row[k]] if builders[k] else row[k] for k in builders if k in row})
+
+
+def from_table(record: type[R], table: pa.Table) -> Iterator[R]:
+    """The rows of an arrow table as records; a column that was added later and the file lacks takes its default."""
+    for row in table.to_pylist():
+        yield _build(record, row)

@@ -1,0 +1,61 @@
+"""Reading tables for the report: one file in memory at a time, as records only where a page shows them whole."""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from toolbench.lake import Lake, Snapshot
+from toolbench.records import Record, from_table
+
+R = TypeVar("R", bound=Record)
+
+
+def files(lake: Lake, snapshot: Snapshot, record: type[Record]) -> Iterator[pa.Table]:
+    """The files of a record's table in a snapshot. Raises LakeError if one is gone or damaged."""
+    for entry in snapshot.entries(record.TABLE):
+        yield lake.table(entry, record)
+
+
+def count(lake: Lake, snapshot: Snapshot, record: type[Record], columns: list[str]) -> Counter[tuple[Any, ...]]:
+    """How many rows there are of each combination of values in `columns`."""
+    counts: Counter[tuple[Any, ...]] = Counter()
+    for table in files(lake, snapshot, record):
+        counts.update(zip(*(table[name].to_pylist() for name in columns), strict=True))
+    return counts
+
+
+def pick(lake: Lake, snapshot: Snapshot, record: type[R], column: str, wanted: Collection[str]) -> Iterator[R]:
+    """The rows whose `column` is one of `wanted`."""
+    values = pa.array(sorted(wanted), pa.string())
+    for table in files(lake, snapshot, record):
+        yield from from_table(record, table.filter(pc.is_in(table[column], values)))
+
+
+def query(lake: Lake, snapshot: Snapshot, tables: list[str], select: str) -> str:
+    """A DuckDB script that counts by `select`, in which `{solutions}` stands for the table's published files.
+
+    It takes the files from the manifest, as every reader must: a folder may hold more than was published. A lake in S3
+    needs DuckDB's httpfs; one in memory cannot be opened from outside.
+    """
+    where = _text(manifest(lake, snapshot))
+    lines = [f"SET VARIABLE manifest = (SELECT content::JSON FROM read_text({where}));"]  # noqa: S608
+    root = _text(lake.store.url("").rstrip("/") + "/")
+    lines += [
+        f"SET VARIABLE {name} = (SELECT [{root} || p FOR p IN getvariable('manifest')->>'$.tables.{name}[*].path']);"
+        for name in tables
+    ]
+    body = re.sub(r"\{(\w+)\}", r"read_parquet(getvariable('\1'))", select.strip())
+    return "\n".join([*lines, body + ";"])
+
+
+def manifest(lake: Lake, snapshot: Snapshot) -> str:
+    """Where the snapshot's own manifest lies."""
+    return lake.store.url(f"manifests/{snapshot.number:012d}.json")
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

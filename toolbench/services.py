@@ -1,0 +1,54 @@
+"""What a run needs and settings name no address for: the demo hub and the offline teacher, on loopback ports."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from toolbench.demo import HOST
+from toolbench.errors import ToolbenchError
+from toolbench.settings import Settings
+
+
+@contextmanager
+def services(settings: Settings) -> Iterator[Settings]:
+    """Start what is missing for the length of the block; gives settings that name it.
+
+    The hub is known by a host name of its own, whatever port it listens on, so that no shard depends on the port.
+    Raises ToolbenchError if the extra `demo` is not installed.
+    """
+    with ExitStack() as stack:
+        if not settings.catalogue.source and HOST not in settings.apis.hosts:
+            port = stack.enter_context(_process("hub"))
+            hosts = {**settings.apis.hosts, HOST: f"http://127.0.0.1:{port}"}
+            settings = settings.with_(apis={"hosts": hosts}, catalogue={"source": f"http://{HOST}/index.json"})
+        if settings.teacher.offline:
+            port = stack.enter_context(_process("teacher"))
+            settings = settings.with_(teacher={"base_url": f"http://127.0.0.1:{port}/v1"})
+        yield settings
+
+
+@contextmanager
+def _process(command: str) -> Iterator[int]:
+    """`toolbench <command>` on a free port; it ends when its standard input does, so also when we are killed."""
+    arguments = [sys.executable, "-m", "toolbench", command, "--port", "0", "--until-eof"]
+    process = subprocess.Popen(
+        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            reason = process.communicate()[1].strip().rpartition("\n")[2]
+            raise ToolbenchError(f"The {command} did not start: {reason or 'no reason was given'}")
+        yield int(json.loads(line)["port"])
+    finally:
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream and not stream.closed:
+                stream.close()
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,313 @@
+"""The configuration. Later sources win: defaults, `toolbench.toml`, environment, command line.
+
+Every field can be set by `TOOLBENCH_<SECTION>__<FIELD>` (for example `TOOLBENCH_SEARCH__WIDTH=3`) or under
+`[<section>]` in `toolbench.toml`; `OPENAI_BASE_URL` and `OPENAI_API_KEY` mean the teacher's.
+"""
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from toolbench.errors import UsageError
+
+FILE = "toolbench.toml"
+OFFLINE_MODEL = "offline-teacher"
+_NOT_SETTINGS = ("TOOLBENCH_TEST_", "TOOLBENCH_CONFORMANCE", "TOOLBENCH_OFFLINE_KEY")
+"""Variables of the tests and of the offline teacher's own process: no settings, and no typing mistakes either."""
+
+
+class Section(BaseModel):
+    """Base of the sections: unknown fields are errors, so that a typing mistake is never a silent default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class TeacherSettings(Section):
+    """The model that writes instructions, searches solution paths and judges."""
+
+    base_url: str = ""
+    """An OpenAI-compatible endpoint, ending in /v1. Empty: the offline teacher, started on a loopback port; or OpenAI's
+    own endpoint if another `model` is named. A key alone never makes a bill."""
+    api_key: SecretStr = SecretStr("")
+    """The endpoint's key."""
+    model: str = OFFLINE_MODEL
+    """The model's name at the endpoint."""
+    temperature: float = Field(default=1.0, ge=0, le=2)
+    """Sampling temperature of instruction generation and search; judging always uses 0."""
+    max_concurrency: int = Field(default=16, ge=1, le=4096)
+    """Requests under way at once, per shard."""
+    timeout: float = Field(default=120.0, gt=0)
+    """Seconds one request may take."""
+    max_retries: int = Field(default=6, ge=0, le=20)
+    """Tries again after 429, 5xx, a timeout or a lost connection, with exponential backoff; Retry-After is honoured."""
+    max_output_tokens: int = Field(default=2048, ge=16)
+    """Longest reply asked for."""
+    prices: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    """US dollars per million input and output tokens by model, for example {"gpt-4o-mini": [0.15, 0.6]}; others cost
+    nothing."""
+
+    @property
+    def offline(self) -> bool:
+        """True if toolbench has to start the offline teacher itself."""
+        return not self.base_url and self.model == OFFLINE_MODEL
+
+
+class CatalogueSettings(Section):
+    """Which APIs."""
+
+    source: str = ""
+    """A toolenv folder or tarball, an OpenAPI document (file, folder or URL) or an index URL. Empty: the demo hub."""
+    responses: str = ""
+    """Recorded responses in StableToolBench's layout: a folder or a tarball."""
+    categories: tuple[str, ...] = ()
+    """Only these categories. Empty: all."""
+    tool_holdout: float = Field(default=0.05, ge=0, lt=1)
+    """Share of tools held out from training, drawn by the tool's id."""
+    category_holdout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of categories held out from training, drawn by name."""
+    held_out_categories: tuple[str, ...] = ()
+    """Categories held out by name."""
+
+
+class ApiSettings(Section):
+    """How API calls are answered."""
+
+    chain: tuple[Literal["live", "recorded", "simulated"], ...] = ()
+    """Sources asked in turn until one has an answer. Empty: recorded (where responses are given), then live (for hosts
+    that `hosts` names, and the demo hub), then simulated."""
+    hosts: dict[str, str] = Field(default_factory=dict)
+    """Hosts that may be called live. The value is where to connect: "" for the host itself, or a base URL such as
+    "http://127.0.0.1:8000" for a host name that stands for a local server. No other address is ever contacted."""
+    methods: tuple[str, ...] = ("GET", "HEAD")
+    """HTTP methods that may be called live."""
+    timeout: float = Field(default=5.0, gt=0)
+    """Seconds one API call may take."""
+    max_bytes: int = Field(default=262_144, ge=1024)
+    """Largest response read; what is larger is an error with status 11."""
+    secrets: dict[str, dict[str, SecretStr]] = Field(default_factory=dict)
+    """By host: values of credential parameters, filled in at call time and shown to nobody."""
+    max_concurrency: int = Field(default=8, ge=1)
+    """Live calls under way at once, per shard."""
+
+
+class InstructionSettings(Section):
+    """How many instructions, of which kind."""
+
+    total: int = Field(default=90, ge=1)
+    """Instructions aimed at over all groups; the filters may leave fewer."""
+    groups: tuple[Literal["I1", "I2", "I3"], ...] = ("I1", "I2", "I3")
+    """I1 single-tool, I2 multi-tool within a category, I3 multi-tool within a collection."""
+    per_combination: int = Field(default=5, ge=1, le=20)
+    """Instructions asked for in one call, for one combination of APIs."""
+    holdout: float = Field(default=0.15, ge=0, lt=1)
+    """Share of instructions held out from training, drawn by the instruction's id."""
+    min_words: int = Field(default=5, ge=1)
+    """Shorter instructions are rejected."""
+    max_words: int = Field(default=200, ge=1)
+    """Longer instructions are rejected."""
+
+
+class SearchSettings(Section):
+    """How solution paths are searched (ToolLLM, section 2.3)."""
+
+    method: Literal["dfsdt", "react", "ranked"] = "dfsdt"
+    """dfsdt: depth-first with back-tracking, pre-order; react: one chain; ranked: children compared before descent."""
+    width: int = Field(default=2, ge=1, le=8)
+    """Replies sampled at one node at most."""
+    max_depth: int = Field(default=12, ge=2, le=200)
+    """Levels of the tree: a thought is one, a call two."""
+    max_calls: int = Field(default=30, ge=1)
+    """Replies of the teacher for one instruction at most."""
+    tries: int = Field(default=1, ge=1)
+    """Chains tried by react until one succeeds (ReAct@N)."""
+    max_observation: int = Field(default=1024, ge=64)
+    """Characters of an API's answer that the teacher is shown."""
+
+
+class RetrieverSettings(Section):
+    """Training of the API retriever."""
+
+    base: str = "minilm"
+    """The sentence encoder to start from: minilm (from PyPI), or a folder."""
+    epochs: int = Field(default=1, ge=1)
+    """Passes over the training pairs."""
+    batch_size: int = Field(default=32, ge=2)
+    """Pairs in a batch; the other documents of a batch are the negatives."""
+    learning_rate: float = Field(default=5e-5, gt=0)
+    """Peak learning rate."""
+    max_tokens: int = Field(default=128, ge=16, le=512)
+    """Longer texts are cut."""
+
+
+class JudgeSettings(Section):
+    """Judging of answers (ToolEval, pass rate)."""
+
+    votes: int = Field(default=1, ge=0, le=25)
+    """Votes on each answer; 0: no judging."""
+
+
+class WorkSettings(Section):
+    """How work is cut and how much of it runs at once."""
+
+    shard_size: int = Field(default=50, ge=1, le=500)
+    """Records of one shard at most."""
+    workers: int = Field(default=4, ge=1, le=64)
+    """Shards worked on at once."""
+    retries: int = Field(default=3, ge=0, le=20)
+    """Tries again of a shard after a failure that may pass, with exponential backoff and jitter."""
+
+
+class Settings(BaseSettings):
+    """All settings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TOOLBENCH_", env_nested_delimiter="__", extra="forbid", frozen=True, use_attribute_docstrings=True
+    )
+
+    lake: str = "lake"
+    """Where the tables are: a local path, s3://bucket/prefix or memory://name."""
+    seed: int = 0
+    """Decides every draw: combinations, hold-out, sampling seeds of the teacher."""
+    teacher: TeacherSettings = TeacherSettings()
+    catalogue: CatalogueSettings = CatalogueSettings()
+    apis: ApiSettings = ApiSettings()
+    instructions: InstructionSettings = InstructionSettings()
+    search: SearchSettings = SearchSettings()
+    judge: JudgeSettings = JudgeSettings()
+    retriever: RetrieverSettings = RetrieverSettings()
+    work: WorkSettings = WorkSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Sources are merged by `load`, which keeps track of where each value came from."""
+        return (init_settings,)
+
+    def with_(self, **sections: Mapping[str, Any]) -> "Settings":
+        """A copy with fields of some sections replaced: `settings.with_(teacher={"model": "m"})`."""
+        changed = {name: getattr(self, name).model_copy(update=dict(values)) for name, values in sections.items()}
+        return self.model_copy(update=changed)
+
+
+class Loaded(BaseModel):
+    """Settings and where each value that is no default came from."""
+
+    settings: Settings
+    origins: dict[str, str]
+    """`section.field` → for example `toolbench.toml`, `TOOLBENCH_LAKE`, `--lake`."""
+
+
+def load(flags: Mapping[str, Any] | None = None, *, folder: Path | None = None) -> Loaded:
+    """The effective settings.
+
+    `flags` maps dotted names to values given on the command line, with None for what was not given. Raises UsageError
+    naming the file, variable or flag and the field that is wrong.
+    """
+    merged: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    path = (folder or Path.cwd()) / FILE
+    if path.exists():
+        _merge(merged, origins, _flatten(_read_toml(path)), {}, FILE)
+    names = _environment_names()
+    environment = _flatten(_read_environment())
+    _merge(merged, origins, environment, names, "environment")
+    for field, variable in (("teacher.base_url", "OPENAI_BASE_URL"), ("teacher.api_key", "OPENAI_API_KEY")):
+        # The more specific TOOLBENCH_ variable wins over the one that other programs share.
+        if os.environ.get(variable) and field not in environment:
+            _merge(merged, origins, {field: os.environ[variable]}, {field: variable}, variable)
+    for field, value in (flags or {}).items():
+        if value is not None:
+            flag = "--" + field.rpartition(".")[2].replace("_", "-")
+            _merge(merged, origins, {field: value}, {field: flag}, flag)
+    try:
+        settings = Settings(**_nest(merged))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        where = next((origins[k] for k in origins if field == k or field.startswith(k + ".")), FILE)
+        message = "there is no such setting" if first["type"] == "extra_forbidden" else first["msg"]
+        raise UsageError(f"Setting {field} (from {where}): {message}; `toolbench config` lists the settings.") from None
+    return Loaded(settings=settings, origins=origins)
+
+
+def table(loaded: Loaded) -> list[tuple[str, str, str]]:
+    """Rows (name, value as JSON with secrets masked, origin) of all settings, for `toolbench config`."""
+    flat = _flatten(json.loads(loaded.settings.model_dump_json()))
+    rows = []
+    for name, value in flat.items():
+        origin = next((o for k, o in loaded.origins.items() if name == k or k.startswith(name + ".")), "default")
+        rows.append((name, json.dumps(value, ensure_ascii=False), origin))
+    return rows
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _read_environment() -> dict[str, Any]:
+    try:
+        return EnvSettingsSource(Settings)()
+    except Exception as error:
+        raise UsageError(
+            f"A TOOLBENCH_ variable cannot be read: {error}; lists and tables are written as JSON."
+        ) from None
+
+
+def _environment_names() -> dict[str, str]:
+    """`section.field` → the variable that is set for it. Raises UsageError for one that names no setting."""
+    names = {}
+    for variable in os.environ:
+        if variable.upper().startswith("TOOLBENCH_") and not variable.upper().startswith(_NOT_SETTINGS):
+            field = variable[len("TOOLBENCH_") :].lower().replace("__", ".")
+            if field.partition(".")[0] not in Settings.model_fields:
+                raise UsageError(f"{variable} names no setting; `toolbench config` lists the settings.")
+            names[field] = variable
+    return names
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and not prefix:
+            flat.update(_flatten(value, f"{name}."))
+        else:
+            flat[name] = value
+    return flat
+
+
+def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in flat.items():
+        section, _, field = name.rpartition(".")
+        target = tree.setdefault(section, {}) if section else tree
+        if isinstance(target, dict):  # a section given as a plain value stays as it is, for the error that names it
+            target[field] = value
+    return tree
+
+
+def _merge(
+    merged: dict[str, Any], origins: dict[str, str], values: Mapping[str, Any], names: Mapping[str, str], default: str
+) -> None:
+    for field, value in values.items():
+        merged[field] = value
+        # A variable may set a field, a key of a mapping field, or a whole section as JSON; the longest name counts.
+        named = [k for k in names if k == field or k.startswith(field + ".") or field.startswith(k + ".")]
+        origins[field] = names[max(named, key=len)] if named else default

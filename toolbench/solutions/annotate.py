@@ -1,0 +1,195 @@
+"""Solution paths for the instructions of a shard: the search, with the world behind it journaled."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from toolbench.apis import identity
+from toolbench.concurrency import in_order
+from toolbench.digests import canonical, digest, seed_of
+from toolbench.lake import Entry, Lake, Partition, Receipt, Snapshot, Spec
+from toolbench.records import Api, ApiCall, Instruction, Reject, Reply, Response, Solution, Tool
+from toolbench.settings import Settings
+from toolbench.solutions.messages import Task, prompt_digest
+from toolbench.solutions.rules import Rules, preset
+from toolbench.solutions.search import SearchResult, search
+from toolbench.world import World, chat_identity
+
+STAGE = "solutions"
+TABLES = ("solutions", "api_calls")
+VERSION = 1
+
+
+def plan(lake: Lake, view: Snapshot, settings: Settings, *, partitions: Sequence[Partition]) -> list[Spec]:
+    """Shard specifications for all instructions in `partitions`, each of at most `work.shard_size`."""
+    answers = identity(settings)
+    specs = []
+    for partition in partitions:
+        # Imported instructions brought their own APIs; all others share the catalogue's.
+        came_with = partition.get("instructions")
+        apis = [e for e in view.entries("apis") if e.partition.get("instructions") == came_with]
+        tools = [e for e in view.entries("tools") if e.partition.get("instructions") == came_with]
+        digests = _digests(lake, apis)
+        entries = [e for e in view.entries("instructions") if e.partition == partition]
+        instructions = list(lake.read(entries, Instruction))
+        size = settings.work.shard_size
+        chunks = [instructions[i : i + size] for i in range(0, len(instructions), size)]
+        for number, chunk in enumerate(chunks, 1):
+            specs.append(
+                Spec(
+                    stage=STAGE,
+                    label=f"{' '.join(partition.values())} {number}/{len(chunks)}",
+                    partition=partition,
+                    records=[i.id for i in chunk],
+                    content=digest([[i.text, i.split, [digests[a] for a in i.candidates]] for i in chunk]),
+                    params={
+                        "version": VERSION,
+                        **chat_identity(settings),
+                        "prompts": prompt_digest(),
+                        "search": settings.search.model_dump(),
+                        "apis": answers,
+                        "seed": settings.seed,
+                    },
+                    inputs={"instructions": entries, "apis": apis, "tools": tools},
+                )
+            )
+    return specs
+
+
+def _digests(lake: Lake, entries: Sequence[Entry]) -> dict[str, str]:
+    """API id → content digest."""
+    digests: dict[str, str] = {}
+    for entry in entries:
+        found = lake.table(entry, Api).select(["id", "digest"]).to_pydict()
+        digests |= dict(zip(found["id"], found["digest"], strict=True))
+    return digests
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    solution: Solution
+    calls: list[ApiCall]
+
+
+async def annotate(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], None]) -> Receipt:
+    """Work on one shard: one search for each instruction, one solution from each search, whatever its outcome."""
+    wanted = set(spec.records)
+    instructions = [i for i in lake.read(spec.inputs["instructions"], Instruction) if i.id in wanted]
+    needed = {api for i in instructions for api in i.candidates}
+    apis = {a.id: a for a in lake.read(spec.inputs["apis"], Api) if a.id in needed}
+    owners = {a.tool_id for a in apis.values()}
+    tools = {t.id: t for t in lake.read(spec.inputs["tools"], Tool) if t.id in owners}
+
+    async with World(lake, spec, settings, apis=True) as world:
+
+        async def one(instruction: Instruction) -> _Found:
+            return await _solve(world, spec, settings, instruction, [apis[i] for i in instruction.candidates], tools)
+
+        found = await in_order(instructions, one, limit=settings.teacher.max_concurrency, done=done)
+        await world.journal.compact()
+    outcomes: dict[str, int] = {}
+    for item in found:
+        outcomes[item.solution.outcome] = outcomes.get(item.solution.outcome, 0) + 1
+    rejects: list[Reject] = []  # every instruction ends as a solution; why it was not solved stands in its row
+    return lake.finish(
+        spec,
+        {Solution: [f.solution for f in found], ApiCall: [c for f in found for c in f.calls], Reject: rejects},
+        taken_in=len(instructions),
+        passed_on=len(found),
+        usage=world.usage,
+        outcomes=outcomes,
+        model=settings.teacher.model,
+    )
+
+
+async def _solve(
+    world: World,
+    spec: Spec,
+    settings: Settings,
+    instruction: Instruction,
+    candidates: Sequence[Api],
+    tools: Mapping[str, Tool],
+) -> _Found:
+    by_function = {api.function: api for api in candidates}
+    seed = seed_of(spec.params["seed"], instruction.id)
+    task = Task(
+        instruction=instruction.text,
+        definitions=[json.loads(api.definition) for api in candidates],
+        functions={api.function: api.id for api in candidates},
+        tools=list({a.tool_id: (a.tool, tools[a.tool_id].description) for a in candidates}.values()),
+        seed=seed,
+    )
+
+    async def ask(messages: list[dict[str, Any]], offered: list[dict[str, Any]] | None, turn: int) -> Reply:
+        return await world.chat(instruction.id, messages, seed=seed_of(seed, turn), tools=offered)
+
+    async def call(function: str, arguments: dict[str, Any] | str) -> Response:
+        text = arguments if isinstance(arguments, str) else canonical(arguments)
+        return await world.call(instruction.id, by_function[function], text)
+
+    result = await search(task, ask, call, _rules(settings))
+    return _rows(spec, instruction, settings, result, seed, {a.id: a for a in candidates})
+
+
+def _rules(settings: Settings) -> Rules:
+    wanted = settings.search
+    return preset(
+        "default",
+        method=wanted.method,
+        width=wanted.width,
+        max_depth=wanted.max_depth,
+        max_calls=wanted.max_calls,
+        tries=wanted.tries,
+        max_observation_length=wanted.max_observation,
+    )
+
+
+def _rows(
+    spec: Spec,
+    instruction: Instruction,
+    settings: Settings,
+    result: SearchResult,
+    seed: int,
+    apis: Mapping[str, Api],
+) -> _Found:
+    name = digest([instruction.id, spec.digest])
+    solution = Solution(
+        id=name,
+        instruction_id=instruction.id,
+        group=instruction.group,
+        category=instruction.category,
+        collection=instruction.collection,
+        split=instruction.split,
+        method=settings.search.method,
+        outcome=result.outcome,
+        reason=result.reason,
+        final_answer=result.final_answer,
+        steps=result.steps,
+        path=result.path,
+        model=settings.teacher.model,
+        prompt_digest=spec.params["prompts"],
+        seed=seed,
+        calls=result.replies,
+        input_tokens=result.input_tokens,
+        output_tokens=result.output_tokens,
+        cost=round(result.cost, 9),
+        spec=spec.digest,
+    )
+    calls = [
+        ApiCall(
+            id=f"{name}/{number}",
+            solution_id=name,
+            step=made.step,
+            api_id=made.api_id,
+            category=apis[made.api_id].category,
+            arguments=made.arguments,
+            status=made.response.status,
+            source=made.response.source,
+            error=made.response.error,
+            response=json.dumps(made.response.response, ensure_ascii=False),
+            spec=spec.digest,
+        )
+        for number, made in enumerate(result.calls)
+    ]
+    return _Found(solution, calls)

@@ -1,0 +1,196 @@
+"""What the model is shown: the conversation of a step, the diversity and rank prompts, and the training samples."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from toolbench.digests import digest
+from toolbench.prompts import load
+from toolbench.records import Step
+from toolbench.solutions.calls import FINISH_DEFINITION, INVENTED, NO_SUCH_FUNCTION
+from toolbench.solutions.react_text import write_react
+from toolbench.solutions.rules import Rules
+from toolbench.solutions.tree import Message, Node, lineage
+
+if TYPE_CHECKING:
+    from toolbench.solutions.search import SearchResult
+
+_PACKAGE = __name__.rpartition(".")[0]
+_PROMPTS = ("system", "task", "diversity", "rank", "rank_question")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One instruction with what may be called for it."""
+
+    instruction: str
+    definitions: list[dict[str, Any]]
+    """Function definitions (name, description, parameters) of the candidate APIs; `Finish` is added to them."""
+    functions: dict[str, str]
+    """Function name to API id, in the order of `definitions`."""
+    tools: list[tuple[str, str]] = field(default_factory=list)
+    """Name and description of each tool behind the functions, for the system prompt."""
+    seed: int = 0
+    """Fixes the draw of one give-up among several."""
+
+
+def prompt_digest() -> str:
+    """16 hex digits over all prompts of the search, for provenance."""
+    return digest([load(_PACKAGE, name).digest for name in _PROMPTS])
+
+
+def opening(task: Task, rules: Rules) -> tuple[Message, ...]:
+    """The system and the user message that every conversation of a search starts with."""
+    functions = [*task.definitions, FINISH_DEFINITION] if rules.text_format else []
+    system = _render("system", tools=task.tools, functions=[json.dumps(f, ensure_ascii=False) for f in functions])
+    return {"role": "system", "content": system}, {
+        "role": "user",
+        "content": _render("task", instruction=task.instruction),
+    }
+
+
+def offered(task: Task, rules: Rules) -> list[dict[str, Any]] | None:
+    """The `tools` of a request; None for a teacher that cannot call tools."""
+    if rules.text_format:
+        return None
+    return [{"type": "function", "function": function} for function in (*task.definitions, FINISH_DEFINITION)]
+
+
+def said_in(turn: Sequence[Step], text_format: bool) -> tuple[Message, ...]:
+    """The messages of one turn: the assistant's, then one observation a call.
+
+    `turn`: the steps of one reply, in order. Call ids are made from step ids, so that equal trees give equal bytes;
+    nine letters and digits, because some endpoints accept no other.
+    """
+    thought = turn[0].thought
+    made = [(f"call{step.id:05d}", step) for step in turn if step.function is not None]
+    if text_format:
+        call = {"name": _shown_name(made[0][1]), "arguments": made[0][1].arguments} if made else None
+        assistant: Message = {"role": "assistant", "content": write_react(thought, call)}
+        return assistant, *({"role": "user", "content": f"Observation: {step.observation}"} for _, step in made)
+    assistant = {"role": "assistant", "content": thought}
+    if made:
+        assistant["tool_calls"] = [
+            {"id": key, "type": "function", "function": {"name": _shown_name(step), "arguments": step.arguments}}
+            for key, step in made
+        ]
+    return assistant, *({"role": "tool", "tool_call_id": key, "content": step.observation} for key, step in made)
+
+
+def _shown_name(step: Step) -> str:
+    return INVENTED if step.status == NO_SUCH_FUNCTION else step.function or ""
+
+
+def diversity(node: Node, list_all: bool) -> Message | None:
+    """Asks for something else than what was tried from `node`; None where no call was made below it."""
+    tried = [
+        {
+            "name": call.function,
+            "arguments": call.arguments,
+            "function_output": call.observation,
+            "mento-carlo-action-value": 0.0,
+        }
+        for child in node.children
+        for call in _first_calls(child, list_all)
+    ]
+    if not tried:
+        return None
+    candidates = json.dumps(tried, indent=2, ensure_ascii=False)
+    return {"role": "user", "content": _render("diversity", candidates=candidates, former_observation=node.observation)}
+
+
+def _first_calls(node: Node, list_all: bool) -> list[Node]:
+    """The first calls on the way down from `node` along first children: all of that reply, or its first."""
+    while node.function is None and node.children:
+        node = node.children[0]
+    if node.function is None:
+        return []
+    calls = [node]
+    while list_all and node.children and node.children[0].turn == node.turn:
+        node = node.children[0]
+        calls.append(node)
+    return calls
+
+
+def rank_request(task: Task, base: Node, first: Node, second: Node) -> list[Message]:
+    """Asks which of two ends of replies sampled at `base` is better, A (`first`) or B (`second`)."""
+    common, a, b = (list(reversed(lineage(node)))[1:] for node in (base, first, second))
+    a, b = a[len(common) :], b[len(common) :]
+    candidates = {"candidates": {"A": _as_data(a), "B": _as_data(b)}}
+    system = _render(
+        "rank",
+        instruction=task.instruction,
+        common=_numbered(common) or "None",
+        a=_numbered(a),
+        b=_numbered(b),
+        candidates=json.dumps(candidates, indent=2, ensure_ascii=False),
+    )
+    return [{"role": "system", "content": system}, {"role": "user", "content": _render("rank_question")}]
+
+
+def _numbered(nodes: Iterable[Node]) -> str:
+    lines: list[str] = []
+    for node in nodes:
+        if node.thought is not None:
+            lines.append(f"Thought: {node.thought}")
+        if node.function is not None:
+            lines += [f"Action: {node.function}", f"Action Input: {node.arguments}"]
+        if node.observation:
+            lines.append(f"Observation: {node.observation}")
+    return "".join(f"step_{number}: {line}\n\n" for number, line in enumerate(lines, 1))
+
+
+def _as_data(nodes: Iterable[Node]) -> list[dict[str, str | None]]:
+    return [
+        {"thought": n.thought, "name": n.function, "arguments": n.arguments, "function_output": n.observation}
+        for n in nodes
+    ]
+
+
+def first_is_better(answer: str | None) -> bool:
+    """Reads a rank reply, `A`, `B.`, `Candidate a`: the last letter that stands alone decides, none means B.
+
+    Capitals go first, because a small `a` is mostly an article.
+    """
+    text = answer or ""
+    letters = re.findall(r"\b[AB]\b", text) or re.findall(r"\b[ab]\b", text)
+    return letters[-1:] in (["A"], ["a"])
+
+
+def training_samples(result: "SearchResult", rules: Rules) -> list[list[Message]]:
+    """One message list for each assistant turn on the chosen path, oldest first, ending with that turn's message.
+
+    With `rules.samples_as_seen` it is the request the model answered and its answer. Otherwise ToolBench's
+    `train_messages`: a diversity message stays in all later samples until a newer one takes its place; a turn counts
+    once for each of its calls; a thought alone counts again if the next turn has a thought and a call.
+    """
+    samples: list[list[Message]] = []
+    history = list(result.opening)
+    kept: tuple[int, Message] | None = None
+    thought_alone = False
+    on_path = (result.steps[number] for number in result.path)
+    for number, steps in groupby(on_path, key=lambda step: step.turn):
+        turn = list(steps)
+        said = said_in(turn, rules.text_format)
+        asked = result.diversity.get(number)
+        calls = sum(step.function is not None for step in turn)
+        if asked:
+            kept = (len(history), asked)
+        if rules.samples_as_seen:
+            samples.append([*history, *([asked] if asked else []), said[0]])
+        else:
+            if thought_alone and calls and turn[0].thought is not None:
+                samples.append(list(samples[-1]))
+            at, message = kept or (0, None)
+            sample = [*history[:at], *([message] if message else []), *history[at:], said[0]]
+            samples += [list(sample) for _ in range(calls or 1)]
+        thought_alone = not calls
+        history += said
+    return samples
+
+
+def _render(name: str, **values: Any) -> str:
+    return load(_PACKAGE, name).render(**values)

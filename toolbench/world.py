@@ -1,0 +1,91 @@
+"""The outside world as one shard sees it: the teacher and the APIs, behind the shard's journal."""
+
+import asyncio
+import dataclasses
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any
+
+from toolbench.apis import Chain, open_chain
+from toolbench.digests import canonical
+from toolbench.lake import Journal, Lake, Spec, Usage
+from toolbench.records import Api, FunctionCall, Reply, Response
+from toolbench.settings import Settings
+from toolbench.teacher import Teacher
+
+
+class World:
+    """`async with World(lake, spec, settings) as world:` gives journaled access to the teacher and the APIs.
+
+    An answer that the journal has is replayed; any other is asked for once and written within a second.
+    """
+
+    def __init__(self, lake: Lake, spec: Spec, settings: Settings, *, apis: bool = False) -> None:
+        self.journal = Journal(lake, spec.digest)
+        self._teacher = Teacher(settings.teacher)
+        self._chain: Chain | None = open_chain(settings) if apis else None
+        self._settings = settings
+        self._slots = asyncio.Semaphore(settings.teacher.max_concurrency)
+        self._api_slots = asyncio.Semaphore(settings.apis.max_concurrency)
+        self._stack = AsyncExitStack()
+        self.usage = Usage()
+        """What the shard has used so far, replayed answers included."""
+
+    async def __aenter__(self) -> "World":
+        await self._stack.enter_async_context(self._teacher)
+        if self._chain:
+            await self._stack.enter_async_context(self._chain)
+        await self._stack.enter_async_context(self.journal)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(kind, error, trace)
+
+    async def chat(
+        self,
+        record: str,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        seed: int,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        schema: tuple[str, Mapping[str, Any]] | None = None,
+        temperature: float | None = None,
+    ) -> Reply:
+        """The teacher's reply on behalf of `record`. Raises TeacherError, TransientError, LakeError."""
+        body = self._teacher.request(messages, seed=seed, tools=tools, schema=schema, temperature=temperature)
+
+        async def ask() -> Any:
+            async with self._slots:
+                return dataclasses.asdict(await self._teacher.send(body))
+
+        answer = await self.journal.answer(record, "chat", body, ask)
+        calls = [FunctionCall(**call) for call in answer.pop("calls")]
+        reply = Reply(**answer, calls=calls)
+        self.usage += Usage(
+            calls=1, input_tokens=reply.input_tokens, output_tokens=reply.output_tokens, cost=reply.cost
+        )
+        return reply
+
+    async def call(self, record: str, api: Api, arguments: str) -> Response:
+        """The response to one API call on behalf of `record`."""
+        chain = self._chain
+        assert chain is not None, "this shard was opened without APIs"
+
+        async def ask() -> Any:
+            async with self._api_slots:
+                return dataclasses.asdict(await chain.call(api, arguments))
+
+        return Response(**await self.journal.answer(record, "api", [api.id, api.digest, arguments], ask))
+
+
+def chat_identity(settings: Settings, *, temperature: float | None = None) -> dict[str, Any]:
+    """What decides the teacher's replies besides the messages: part of a shard's specification."""
+    return {
+        "model": settings.teacher.model,
+        "temperature": settings.teacher.temperature if temperature is None else temperature,
+        "max_output_tokens": settings.teacher.max_output_tokens,
+        "prices": canonical(settings.teacher.prices.get(settings.teacher.model, (0.0, 0.0))),
+    }
