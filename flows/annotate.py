@@ -5,10 +5,9 @@ import time
 from pathlib import Path
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.parameters import Options
-from flows.stage import Done, Outcome, carry_out, finish, run_shards
+from flows.stage import Done, Outcome, Threads, carry_out, finish, run_shards
 from tasks.annotate import annotate_shard
 from tasks.judge import judge_shard
 from toolbench import catalogue, instructions, solutions, tooleval
@@ -20,13 +19,13 @@ from toolbench.settings import Settings
 NAME = "annotate-solutions"
 
 
-@flow(name=NAME, task_runner=ThreadPoolTaskRunner(max_workers=64))
+@flow(name=NAME, task_runner=Threads)
 def annotate_solutions(options: Options, draft: str | None = None) -> Done:
     """Search a solution path for every instruction, and have a judge look at every answer."""
     return carry_out(NAME, options, draft, annotate)
 
 
-@flow(name="annotate-instructions", task_runner=ThreadPoolTaskRunner(max_workers=64))
+@flow(name="annotate-instructions", task_runner=Threads)
 def annotate_file(options: Options, path: str, limit: int | None = None) -> Done:
     """The same for the instructions of a file in ToolBench's layout, which carry their API documents."""
 
@@ -72,9 +71,10 @@ def _completed(api: Api, known: catalogue.Lookup) -> Api:
     other = known.find(api.category, api.tool, api.name)
     if other is None:
         return api
-    better = {
-        "url": other.url or api.url,
-        "response_schema": other.response_schema or api.response_schema,
-        "response_example": other.response_example or api.response_example,
-    }
-    return dataclasses.replace(api, **better, digest=digest([api.digest, better]))
+    return dataclasses.replace(
+        api,
+        url=other.url or api.url,
+        response_schema=other.response_schema or api.response_schema,
+        response_example=other.response_example or api.response_example,
+        digest=digest([api.digest, other.digest]),
+    )

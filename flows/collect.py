@@ -18,7 +18,7 @@ NAME = "collect-apis"
 @flow(name=NAME)
 def collect_apis(options: Options, draft: str | None = None, category: str = "") -> Done:
     """Read the catalogue: tools and APIs, each category a shard. `category`: for sources that name none."""
-    return carry_out(NAME, options, draft, lambda *world: collect(*world, category))
+    return carry_out(NAME, options, draft, lambda lake, so_far, settings: collect(lake, so_far, settings, category))
 
 
 def collect(lake: Lake, draft: Draft, settings: Settings, category: str = "") -> Draft:

@@ -1,10 +1,9 @@
 """build-dataset: training conversations and retrieval pairs from what the lake has."""
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.parameters import Options
-from flows.stage import Done, carry_out, finish, run_shards
+from flows.stage import Done, Threads, carry_out, finish, run_shards
 from tasks.build import build_shard
 from toolbench import datasets
 from toolbench.lake import Draft, Lake
@@ -13,7 +12,7 @@ from toolbench.settings import Settings
 NAME = "build-dataset"
 
 
-@flow(name=NAME, task_runner=ThreadPoolTaskRunner(max_workers=64))
+@flow(name=NAME, task_runner=Threads)
 def build_dataset(options: Options, draft: str | None = None) -> Done:
     """Make training conversations and retrieval pairs of all solutions."""
     return carry_out(NAME, options, draft, build)

@@ -1,10 +1,9 @@
 """generate-instructions: sample combinations of APIs and have the teacher write instructions for them."""
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.parameters import Options
-from flows.stage import Done, carry_out, finish, run_shards
+from flows.stage import Done, Threads, carry_out, finish, run_shards
 from tasks.generate import generate_shard
 from toolbench import datasets, solutions, tooleval
 from toolbench.errors import UsageError
@@ -15,10 +14,10 @@ from toolbench.settings import Settings
 NAME = "generate-instructions"
 
 
-@flow(name=NAME, task_runner=ThreadPoolTaskRunner(max_workers=64))
+@flow(name=NAME, task_runner=Threads)
 def generate_instructions(options: Options, draft: str | None = None, collections: bool = True) -> Done:
     """Write instructions. `collections`: for combinations across categories (I3) as well."""
-    return carry_out(NAME, options, draft, lambda *world: generate(*world, collections))
+    return carry_out(NAME, options, draft, lambda lake, so_far, settings: generate(lake, so_far, settings, collections))
 
 
 def generate(lake: Lake, draft: Draft, settings: Settings, collections: bool = True) -> Draft:

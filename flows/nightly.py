@@ -9,8 +9,8 @@ from flows.generate import generate_instructions
 from flows.parameters import Options
 from flows.retriever import train_retriever
 from flows.stage import Done, publish
-from toolbench.services import services
 from toolbench.lake import Draft, Lake
+from toolbench.services import services
 
 
 @flow(name="nightly-refresh")

@@ -49,7 +49,7 @@ class Options(BaseModel):
         """These options for a part of this run: the services that were started for it are named in them."""
         more = {
             "apis.hosts": settings.apis.hosts,
-            "apis.chain": list(settings.apis.chain),
+            "apis.methods": list(settings.apis.methods),
             "catalogue.source": settings.catalogue.source,
             "teacher.base_url": settings.teacher.base_url,
         }

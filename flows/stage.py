@@ -9,24 +9,28 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from threading import BoundedSemaphore
 from typing import Any
+from uuid import UUID
 
 from prefect import Task, get_run_logger
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 from prefect.events import emit_event
 from prefect.futures import PrefectFuture, wait
+from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BaseModel
 
 from flows.parameters import Options
-from toolbench.services import services
+from toolbench import progress
 from toolbench.errors import ToolbenchError
 from toolbench.lake import Draft, Lake, Receipt, Snapshot, Spec, Usage
-from toolbench import progress
 from toolbench.records import Run
+from toolbench.services import services
 from toolbench.settings import Settings
 
 _POLL_SECONDS = 1.0
 
 Stage = Callable[[Lake, Draft, Settings], Draft]
+Threads: Any = ThreadPoolTaskRunner(max_workers=64)
+"""Wide enough for any `work.workers`, which `run_shards` keeps to."""
 
 
 class Done(BaseModel):
@@ -57,7 +61,7 @@ def run_shards(
     started = time.monotonic()
     receipts: dict[str, Receipt | None] = {spec.digest: lake.receipt(spec.digest) for spec in specs}
     todo = [spec for spec in specs if receipts[spec.digest] is None]
-    counter = progress.Counter(stage, sum(len(s.records) for s in todo))
+    counter = progress.Counter(stage, sum(s.size for s in todo))
     futures: list[PrefectFuture[Receipt]] = []
     slots = BoundedSemaphore(settings.work.workers)
     with _progress_artifact(stage, counter, skip=not todo) as tell:
@@ -94,6 +98,8 @@ def _progress_artifact(stage: str, counter: progress.Counter, *, skip: bool) -> 
         yield lambda: None
         return
     artifact = create_progress_artifact(progress=0.0, key=f"{stage}-progress", description=f"{stage}: records done")
+    if not isinstance(artifact, UUID):
+        raise TypeError("artifacts are made in synchronous flows")
 
     def tell(share: float | None = None) -> None:
         value = share if share is not None else 100.0 * counter.done / max(1, counter.total)

@@ -22,7 +22,11 @@ def services(settings: Settings) -> Iterator[Settings]:
         if not settings.catalogue.source and HOST not in settings.apis.hosts:
             port = stack.enter_context(_process("hub"))
             hosts = {**settings.apis.hosts, HOST: f"http://127.0.0.1:{port}"}
-            settings = settings.with_(apis={"hosts": hosts}, catalogue={"source": f"http://{HOST}/index.json"})
+            # Our own hub may be asked in any way; hosts that the user named keep the user's rule.
+            methods = settings.apis.methods if settings.apis.hosts else (*settings.apis.methods, "POST")
+            settings = settings.with_(
+                apis={"hosts": hosts, "methods": methods}, catalogue={"source": f"http://{HOST}/index.json"}
+            )
         if settings.teacher.offline:
             port = stack.enter_context(_process("teacher"))
             settings = settings.with_(teacher={"base_url": f"http://127.0.0.1:{port}/v1"})
@@ -37,8 +41,7 @@ def _process(command: str) -> Iterator[int]:
         arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
+        line = process.stdout.readline() if process.stdout else ""
         if not line:
             reason = process.communicate()[1].strip().rpartition("\n")[2]
             raise ToolbenchError(f"The {command} did not start: {reason or 'no reason was given'}")

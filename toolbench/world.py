@@ -71,8 +71,8 @@ class World:
 
     async def call(self, record: str, api: Api, arguments: str) -> Response:
         """The response to one API call on behalf of `record`."""
-        chain = self._chain
-        assert chain is not None, "this shard was opened without APIs"
+        if (chain := self._chain) is None:
+            raise RuntimeError("this shard was opened without APIs")
 
         async def ask() -> Any:
             async with self._api_slots:

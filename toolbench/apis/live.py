@@ -4,7 +4,7 @@ import asyncio
 import json
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
 import httpx
 
@@ -55,7 +55,7 @@ class Live:
         if host not in self._hosts or api.method.upper() not in self._methods:
             return None
         secrets = {name: value.get_secret_value() for name, value in self._secrets.get(host, {}).items()}
-        values = {}
+        values: dict[tuple[str, str], Any] = {}
         for parameter in api.parameters:
             value = secrets.get(parameter.name)
             if value is None and not parameter.secret:
@@ -65,7 +65,8 @@ class Live:
         if any(where == "path" and _plain(value) in (".", "..") for (where, _), value in values.items()):
             return Response(error="A path parameter must not be a dot segment: it leads to another API", status=2)
         base = self._hosts[host] or f"{parts.scheme}://{parts.netloc}"
-        url = base.rstrip("/") + parts.path + (f"?{parts.query}" if parts.query else "")
+        values = {("query", name): value for name, value in parse_qsl(parts.query, keep_blank_values=True)} | values
+        url = _filled(base.rstrip("/") + parts.path, values)
         async with self._turns:
             return await self._send(api.method.upper(), url, values, [s for s in secrets.values() if s])
 
@@ -74,7 +75,7 @@ class Live:
             # httpx limits each read; this limits the call, however slowly the host drips.
             async with (
                 asyncio.timeout(self._settings.timeout),
-                self._client.stream(method, _filled(url, values), **_placed(values)) as answer,
+                self._client.stream(method, url, **_placed(values)) as answer,
             ):
                 return await self._read(answer, secrets)
         except (httpx.TimeoutException, TimeoutError):
@@ -111,11 +112,10 @@ def _failed(status: int, message: str) -> Response:
 
 
 def _filled(url: str, values: dict[tuple[str, str], Any]) -> str:
-    path, mark, query = url.partition("?")
     for (where, name), value in values.items():
         if where == "path":
-            path = path.replace("{" + name + "}", quote(_plain(value), safe=""))
-    return path + mark + query
+            url = url.replace("{" + name + "}", quote(_plain(value), safe=""))
+    return url
 
 
 def _placed(values: dict[tuple[str, str], Any]) -> dict[str, Any]:

@@ -12,5 +12,6 @@ from toolbench.catalogue.reading import read
 from toolbench.catalogue.splits import Holdout
 
 __all__ = [
-    "STAGE", "TABLES", "Catalogue", "Holdout", "Lookup", "apis_of_instructions", "collect", "read", "source_label", "write",
+    "STAGE", "TABLES", "Catalogue", "Holdout", "Lookup", "apis_of_instructions", "collect", "read", "source_label",
+    "write",
 ]  # fmt: skip

@@ -59,7 +59,7 @@ def _address(source: str, hosts: Mapping[str, str]) -> str:
 def write(lake: Lake, catalogue: Catalogue, partition: Partition) -> tuple[list[Receipt], int]:
     """Write a catalogue's shards, one a category, whose name is added to `partition`."""
     receipts, reused = [], 0
-    names = sorted({r.category for r in (*catalogue.apis, *catalogue.rejects)})
+    names = sorted({a.category for a in catalogue.apis} | {r.category for r in catalogue.rejects})
     for name in names:
         tools = [t for t in catalogue.tools if t.category == name]
         apis = [a for a in catalogue.apis if a.category == name]
@@ -69,7 +69,7 @@ def write(lake: Lake, catalogue: Catalogue, partition: Partition) -> tuple[list[
             label=name,
             partition={**partition, "category": name},
             records=[a.id for a in apis],
-            content=digest([dataclasses.asdict(row) for row in (*tools, *apis, *rejects)]),
+            content=digest([[dataclasses.asdict(row) for row in rows] for rows in (tools, apis, rejects)]),
             params={"version": VERSION},
         )
         receipt = lake.receipt(spec.digest)

@@ -95,7 +95,7 @@ class _Bars:
                     _console.print(f"{event.stage} {event.note or event.total} ({seconds:.1f} s)", highlight=False)
 
 
-class _bars:  # noqa: N801 - used as a function
+class _bars:
     def __enter__(self) -> _Bars:
         columns = (TextColumn("{task.description:24s}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bars = Bars(*columns, console=_console, disable=not _console.is_terminal)
@@ -110,7 +110,7 @@ def _summary(draft: Draft) -> None:
     if not draft.runs:
         return
     table = Table(box=None, pad_edge=False)
-    table.add_column("stage")
+    table.add_column("stage", no_wrap=True)
     for name in ("in", "out", "rejected", "pass rate", "calls", "tokens", "cost", "seconds"):
         table.add_column(name, justify="right")
     for run in draft.runs:
@@ -123,7 +123,7 @@ def _summary(draft: Draft) -> None:
             f"{run['calls']:,}",
             f"{run['input_tokens'] + run['output_tokens']:,}",
             f"${run['cost']:.2f}",
-            f"{run['seconds']:.1f}" + (" (unchanged)" if run["shards"] and run["shards_reused"] == run["shards"] else ""),
+            "unchanged" if run["shards"] and run["shards_reused"] == run["shards"] else f"{run['seconds']:.1f}",
         )
     Console().print(table)
 

@@ -40,6 +40,7 @@ def plan(view: Snapshot, *, partitions: Sequence[dict[str, str]]) -> list[Spec]:
                     "prompts": {n: prompts.load("toolbench.solutions", n).digest for n in ("system", "task")},
                 },
                 inputs=inputs,
+                size=solutions.rows,
             )
         )
     return specs
@@ -85,8 +86,8 @@ def _check_split(instruction: Instruction, candidates: Sequence[Api]) -> None:
     held_out = [a.id for a in candidates if a.split != "train"]
     if instruction.split == "train" and held_out:
         raise LakeError(
-            f"Training instruction {instruction.id} offers the held-out API {held_out[0]}: the catalogue's hold-out has "
-            "changed since it was written; run `toolbench refresh` over the whole catalogue."
+            f"Training instruction {instruction.id} offers the held-out API {held_out[0]}: what the catalogue "
+            "holds out has changed since it was written; run `toolbench refresh` over the whole catalogue."
         )
 
 

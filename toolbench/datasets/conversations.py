@@ -3,27 +3,27 @@
 import json
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
-from toolbench.finish import FINISH, system_message, task_message
-from toolbench.records import Api, Conversation, FunctionCall, Instruction, Message, Solution, Step, Tool
+from toolbench import dialogue
+from toolbench.records import Api, Conversation, FunctionCall, Instruction, Message, Solution, Tool
 
 
 def conversation(
     solution: Solution, instruction: Instruction, candidates: Sequence[Api], tools: Mapping[str, Tool], spec: str
 ) -> Conversation:
-    """The conversation along `solution.path`.
+    """The conversation along `solution.path`, in the words of the search; it ends with the call of `Finish`.
 
     Branches that were left, messages that showed the model its earlier tries, and reasoning content are not part of it.
     """
-    functions = [json.loads(a.definition) for a in candidates] + [FINISH]
-    described = {tools[a.tool_id].name: tools[a.tool_id].description for a in candidates}
-    messages = [
-        Message(role="system", content=system_message(described)),
-        Message(role="user", content=task_message(instruction.text)),
-    ]
+    described = {a.tool_id: (a.tool, tools[a.tool_id].description) for a in candidates}
+    messages = list(dialogue.opening(instruction.text, described.values()))
     path = [solution.steps[i] for i in solution.path]
     for _, steps in groupby(path, key=lambda step: step.turn):
-        messages += _turn(list(steps))
+        messages += dialogue.said_in(list(steps))
+    if messages[-1]["role"] == "tool":
+        messages.pop()  # nobody reads what `Finish` returned
+    functions = dialogue.offered(json.loads(a.definition) for a in candidates)
     return Conversation(
         id=solution.id,
         instruction_id=instruction.id,
@@ -32,19 +32,19 @@ def conversation(
         category=solution.category,
         collection=solution.collection,
         split=solution.split,
-        tools=json.dumps([{"type": "function", "function": f} for f in functions], ensure_ascii=False),
-        messages=messages,
+        tools=json.dumps(functions, ensure_ascii=False),
+        messages=[_record(m) for m in messages],
         model=solution.model,
         spec=spec,
     )
 
 
-def _turn(steps: Sequence[Step]) -> list[Message]:
-    """One reply with all its calls, and what each came back with; the last call of a path, `Finish`, gets no answer."""
-    thought = next((s.thought for s in steps if s.thought), None)
-    called = [s for s in steps if s.function is not None]
-    calls = [FunctionCall(id=f"call_{s.id}", name=s.function or "", arguments=s.arguments or "") for s in called]
-    answers = [
-        Message(role="tool", tool_call_id=f"call_{s.id}", content=s.observation or "") for s in called if s.status != 3
-    ]
-    return [Message(role="assistant", content=thought, tool_calls=calls, train=True), *answers]
+def _record(message: Mapping[str, Any]) -> Message:
+    calls = [FunctionCall(id=call["id"], **call["function"]) for call in message.get("tool_calls", ())]
+    return Message(
+        role=message["role"],
+        content=message["content"],
+        tool_calls=calls,
+        tool_call_id=message.get("tool_call_id"),
+        train=message["role"] == "assistant",
+    )

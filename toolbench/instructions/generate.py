@@ -57,13 +57,13 @@ def plan(
     topics = _topics(apis, settings, collections)
     combinations = -(-settings.instructions.total // settings.instructions.per_combination)
     by_group = allocate(dict.fromkeys(sorted({g for g, _ in topics}), 1), combinations)
-    specs = []
+    specs: list[Spec] = []
     for group in by_group:
         sizes = {topic: len(members) for (g, topic), members in topics.items() if g == group}
         for topic, count in allocate(sizes, by_group[group]).items():
             members = topics[group, topic]
             where = {"collection" if group == "I3" else "category": topic}
-            drawn = sample(members, group, **where, seed=settings.seed)  # type: ignore[arg-type]
+            drawn = sample(members, group, **where, seed=settings.seed)
             chosen = [c for c, _ in zip(drawn, range(count), strict=False)]
             inputs = {"apis": [e for e in entries if e.partition["category"] in {a.category for a in members}]}
             specs += _specs({"group": group, **where}, chosen, {a.id: a for a in members}, settings, inputs)
@@ -116,6 +116,7 @@ def _specs(
                 "combinations": [dataclasses.asdict(c) for c in chunk],
             },
             inputs=inputs,
+            size=len(chunk),
         )
 
 
@@ -289,7 +290,7 @@ def _reject(spec: Spec, combination: Combination, number: int, reason: Reason, t
 def _without_repeats(instructions: Iterable[Instruction], spec: Spec) -> tuple[list[Instruction], list[Reject]]:
     """The first of every set of equal texts; the others are rejects."""
     kept: dict[str, Instruction] = {}
-    rejects = []
+    rejects: list[Reject] = []
     for item in instructions:
         first = kept.setdefault(filters.normalised(item.text), item)
         if first is not item:

@@ -62,8 +62,8 @@ class Entry(Model):
 class Spec(Model):
     """Everything that decides what a shard holds, and where its inputs lie.
 
-    The digest, which names the shard, covers what decides the content and leaves out where it lies and what it is
-    called: `inputs` and `label`.
+    The digest, which names the shard, covers what decides the content and leaves out where it lies, what it is called
+    and how it is shown: `inputs`, `label`, `size`.
     """
 
     format: Literal[1] = FORMAT
@@ -79,11 +79,13 @@ class Spec(Model):
     """The stage's version, model, prompt digests, seeds, limits."""
     inputs: dict[str, list[Entry]] = Field(default_factory=dict)
     """Per table, the files the records are in."""
+    size: int = 0
+    """How many records the shard will count through, for progress."""
 
     @cached_property
     def digest(self) -> str:
         """16 hex digits: the shard's name."""
-        return digest(self.model_dump(exclude={"label", "inputs"}))
+        return digest(self.model_dump(exclude={"label", "inputs", "size"}))
 
 
 class Receipt(Model):

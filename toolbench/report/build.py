@@ -48,7 +48,7 @@ def _snapshot(lake: Lake, number: int | None) -> Snapshot:
     numbers = lake.numbers()
     if not numbers:
         raise ToolbenchError(
-            f"There is nothing to report: nothing was published to {lake.uri} yet: run `toolbench refresh` first."
+            f"No report can be made, since nothing was published to {lake.uri} yet: run `toolbench refresh` first."
         )
     if number is not None and number not in numbers:
         known = ", ".join(map(str, numbers[-10:]))
@@ -92,9 +92,7 @@ def _overview_page(
         "storage": overview.storage(lake, snapshot),
     }
     counts = {name: snapshot.rows(name) for name in ("tools", "apis", "instructions", "solutions", "conversations")}
-    return render(
-        "index", site=site, root="", tables=tables, chart=chart, counts=counts, solved=rates.overall[0], runs=runs
-    )
+    return render("index", site=site, root="", tables=tables, chart=chart, counts=counts, solved=rates.overall[0])
 
 
 def _instructions_page(

@@ -52,6 +52,7 @@ def plan(lake: Lake, view: Snapshot, settings: Settings, *, partitions: Sequence
                         "seed": settings.seed,
                     },
                     inputs={"instructions": entries, "apis": apis, "tools": tools},
+                    size=len(chunk),
                 )
             )
     return specs

@@ -7,29 +7,8 @@ from typing import Any, NoReturn
 
 from toolbench.digests import canonical
 
-FINISH = "Finish"
-INVENTED = "invalid_hallucination_function_name"
-"""What an unknown function is called in messages: a model that reads its own invention again would repeat it."""
-
-NO_SUCH_FUNCTION, BAD_INPUT, ANSWERED, GAVE_UP = 1, 2, 3, 4
+BAD_INPUT, ANSWERED, GAVE_UP = 2, 3, 4
 TEACHER_FAILED = -1
-
-FINISH_DEFINITION: dict[str, Any] = {
-    "name": FINISH,
-    "description": "End the task. Call it with `give_answer` and `final_answer` as soon as you can answer the user in "
-    "full; call it with `give_up_and_restart` when this attempt cannot lead to an answer and another should be tried.",
-    "parameters": {
-        "type": "object",
-        "properties": {
-            "return_type": {"type": "string", "enum": ["give_answer", "give_up_and_restart"]},
-            "final_answer": {
-                "type": "string",
-                "description": "The complete answer, needed with `give_answer`; the user sees nothing else.",
-            },
-        },
-        "required": ["return_type"],
-    },
-}
 
 
 def resolve(name: str, functions: Mapping[str, str], exact: bool) -> str | None:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from toolbench import dialogue
+from toolbench.dialogue import FINISH_DEFINITION, Message
 from toolbench.digests import digest
 from toolbench.prompts import load
 from toolbench.records import Step
-from toolbench.solutions.calls import FINISH_DEFINITION, INVENTED, NO_SUCH_FUNCTION
 from toolbench.solutions.react_text import write_react
 from toolbench.solutions.rules import Rules
-from toolbench.solutions.tree import Message, Node, lineage
+from toolbench.solutions.tree import Node, lineage
 
 if TYPE_CHECKING:
     from toolbench.solutions.search import SearchResult
@@ -45,43 +46,24 @@ def prompt_digest() -> str:
 def opening(task: Task, rules: Rules) -> tuple[Message, ...]:
     """The system and the user message that every conversation of a search starts with."""
     functions = [*task.definitions, FINISH_DEFINITION] if rules.text_format else []
-    system = _render("system", tools=task.tools, functions=[json.dumps(f, ensure_ascii=False) for f in functions])
-    return {"role": "system", "content": system}, {
-        "role": "user",
-        "content": _render("task", instruction=task.instruction),
-    }
+    return dialogue.opening(task.instruction, task.tools, [json.dumps(f, ensure_ascii=False) for f in functions])
 
 
 def offered(task: Task, rules: Rules) -> list[dict[str, Any]] | None:
     """The `tools` of a request; None for a teacher that cannot call tools."""
-    if rules.text_format:
-        return None
-    return [{"type": "function", "function": function} for function in (*task.definitions, FINISH_DEFINITION)]
+    return None if rules.text_format else dialogue.offered(task.definitions)
 
 
 def said_in(turn: Sequence[Step], text_format: bool) -> tuple[Message, ...]:
-    """The messages of one turn: the assistant's, then one observation a call.
-
-    `turn`: the steps of one reply, in order. Call ids are made from step ids, so that equal trees give equal bytes;
-    nine letters and digits, because some endpoints accept no other.
-    """
-    thought = turn[0].thought
-    made = [(f"call{step.id:05d}", step) for step in turn if step.function is not None]
-    if text_format:
-        call = {"name": _shown_name(made[0][1]), "arguments": made[0][1].arguments} if made else None
-        assistant: Message = {"role": "assistant", "content": write_react(thought, call)}
-        return assistant, *({"role": "user", "content": f"Observation: {step.observation}"} for _, step in made)
-    assistant = {"role": "assistant", "content": thought}
-    if made:
-        assistant["tool_calls"] = [
-            {"id": key, "type": "function", "function": {"name": _shown_name(step), "arguments": step.arguments}}
-            for key, step in made
-        ]
-    return assistant, *({"role": "tool", "tool_call_id": key, "content": step.observation} for key, step in made)
-
-
-def _shown_name(step: Step) -> str:
-    return INVENTED if step.status == NO_SUCH_FUNCTION else step.function or ""
+    """The messages of one turn, in the ReAct text format if the teacher cannot call tools."""
+    if not text_format:
+        return dialogue.said_in(turn)
+    made = next((step for step in turn if step.function is not None), None)
+    if made is None:
+        return ({"role": "assistant", "content": write_react(turn[0].thought, None)},)
+    call = {"name": dialogue.shown_name(made), "arguments": made.arguments}
+    assistant = {"role": "assistant", "content": write_react(turn[0].thought, call)}
+    return assistant, {"role": "user", "content": f"Observation: {made.observation}"}
 
 
 def diversity(node: Node, list_all: bool) -> Message | None:

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
+from toolbench.dialogue import FINISH, NO_SUCH_FUNCTION, Message
 from toolbench.records import FunctionCall, Outcome, Reply, Response, Step
 from toolbench.solutions import messages
 from toolbench.solutions.calls import (
     ANSWERED,
-    FINISH,
     GAVE_UP,
-    NO_SUCH_FUNCTION,
     TEACHER_FAILED,
     finish,
     parse_arguments,
@@ -25,7 +24,7 @@ from toolbench.solutions.calls import (
 from toolbench.solutions.messages import Task
 from toolbench.solutions.react_text import parse_react
 from toolbench.solutions.rules import Rules
-from toolbench.solutions.tree import Message, Node, Tree, lineage
+from toolbench.solutions.tree import Node, Tree, lineage
 
 Ask = Callable[[list[Message], list[dict[str, Any]] | None, int], Awaitable[Reply]]
 """Messages, tools and the reply's number (from 1) to a reply; a reply with `error` means that the teacher failed."""
@@ -197,29 +196,31 @@ class _Search:
         points = dict.fromkeys(frame.waiting, 0.0)
         for first, second in combinations(frame.waiting, 2):
             for a, b in ((first, second), (second, first)):
-                if self.rules.use_last_reply and self.replies >= self.rules.max_calls:
-                    self.stopped_at = frame.node
+                if self.stopped_at:
                     return frame.waiting
-                reply = await self.request(messages.rank_request(self.task, frame.node, a, b), None)
+                asked = messages.rank_request(self.task, frame.node, a, b)
+                reply = await self.request(frame.node, asked, ranking=True)
                 points[a if messages.first_is_better(reply.content) else b] += 0.5
         return sorted(frame.waiting, key=points.__getitem__, reverse=True)
 
-    async def request(self, conversation: list[Message], tools: list[dict[str, Any]] | None) -> Reply:
-        reply = await self.ask(conversation, tools, self.replies + 1)
+    async def request(self, node: Node, conversation: list[Message], ranking: bool = False) -> Reply:
+        """One reply, accounted for. Notes where the budget ended; for ToolBench, ranking does not end it."""
+        reply = await self.ask(conversation, None if ranking else self.tools, self.replies + 1)
         self.replies += 1
         self.input_tokens += reply.input_tokens
         self.output_tokens += reply.output_tokens
         self.cost += reply.cost
+        spent = self.rules.method != "react" and self.replies >= self.rules.max_calls
+        if spent and (self.rules.use_last_reply or not ranking):
+            self.stopped_at = node
         return reply
 
     async def turn(self, node: Node, asked: Message | None = None) -> Node:
         """Asks at `node` and carries out what is replied. Returns the last new node, or `node` if the budget ended."""
         conversation = self.tree.conversation(node)
-        reply = await self.request([*conversation, asked] if asked else conversation, self.tools)
-        if self.rules.method != "react" and self.replies >= self.rules.max_calls:
-            self.stopped_at = node
-            if not self.rules.use_last_reply:
-                return node
+        reply = await self.request(node, [*conversation, asked] if asked else conversation)
+        if self.stopped_at and not self.rules.use_last_reply:
+            return node
         thought, calls = parse_react(reply.content or "") if self.rules.text_format else (reply.content, reply.calls)
         if reply.error or (thought is None and not calls):
             return self.failed(node, reply)

@@ -3,10 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from toolbench.dialogue import Message
 from toolbench.records import Source, Step
-
-Message = dict[str, Any]
-"""A chat message in OpenAI's shape. Messages are shared between requests: nobody changes one once it is built."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

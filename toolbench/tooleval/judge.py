@@ -1,7 +1,7 @@
 """Pass rate: does an answer solve its instruction? (ToolLLM, section 3.2; ToolEval.)
 
-A judge reads instruction, answer and the calls that were made, and says solved, unsure or unsolved. What has no answer is
-unsolved by rule, no judge is asked. The pass rate counts solved 1, unsure ½, over all instructions.
+A judge reads instruction, answer and the calls that were made, and says solved, unsure or unsolved. What has no answer
+is unsolved by rule, no judge is asked. The pass rate counts solved 1, unsure ½, over all instructions.
 """
 
 import json
@@ -55,6 +55,7 @@ def plan(view: Snapshot, settings: Settings, *, partitions: Sequence[dict[str, s
                     "solutions": [solutions],
                     "instructions": [e for e in view.entries("instructions") if e.partition == solutions.partition],
                 },
+                size=solutions.rows * settings.judge.votes,
             )
         )
     return specs

@@ -107,7 +107,7 @@ def test_a_table_of_a_newer_toolbench_is_refused(lake: Lake, monkeypatch: pytest
     with monkeypatch.context() as newer:
         newer.setattr(RetrievalPair, "VERSION", 2)
         entry = finish(lake, "Weather").tables["retrieval_pairs"]
-    with pytest.raises(LakeError, match="version 2.*upgrade toolbench"):
+    with pytest.raises(LakeError, match=r"version 2.*upgrade toolbench"):
         list(lake.read([entry], RetrievalPair))
 
 

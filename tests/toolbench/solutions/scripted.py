@@ -5,8 +5,9 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from toolbench.dialogue import Message
 from toolbench.records import FunctionCall, Reply, Response
-from toolbench.solutions import Message, Rules, SearchResult, Task, search
+from toolbench.solutions import Rules, SearchResult, Task, search
 
 FUNCTIONS = ("rain_for_weather", "sun_for_weather", "rate_for_money")
 

@@ -106,6 +106,12 @@ def test_ranking_keeps_within_the_budget_and_enters_what_was_sampled() -> None:
     assert (result.outcome, result.replies) == ("solved", 3)
 
 
+@pytest.mark.parametrize("budget", range(1, 12))
+def test_ranking_never_passes_the_budget(budget: int) -> None:
+    result = World([says("thinking")]).search(Rules(method="ranked", max_calls=budget, width=3))
+    assert (result.outcome, result.replies) == ("out_of_budget", budget)
+
+
 def test_ranking_enters_the_better_reply_first() -> None:
     world = World([says(None, CALL), says(None, OTHER), says("B"), says("Candidate a"), says(None, ANSWER)])
     result = world.search(Rules(method="ranked", max_calls=6))

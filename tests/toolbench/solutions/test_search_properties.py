@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import FUNCTIONS, World
 
+from toolbench.dialogue import Message
 from toolbench.records import FunctionCall, Outcome, Reply, Response
-from toolbench.solutions import Message, Rules, SearchResult, preset, training_samples
+from toolbench.solutions import Rules, SearchResult, preset, training_samples
 
 NAMES = st.one_of(st.sampled_from([*FUNCTIONS, "Finish", "", "nish", "for_weather", "weather"]), st.text(max_size=5))
 ARGUMENTS = st.one_of(

@@ -79,6 +79,10 @@ def test_a_json_object_is_one() -> None:
         {"messages": [{"role": "assistant", "tool_calls": ["x"]}]},
         {"messages": HELLO, "tools": [{"type": "function"}]},
         {"messages": HELLO, "n": 2},
+        {
+            "messages": HELLO,
+            "response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object", "required": 3}}},
+        },
         {"messages": HELLO, "temperature": float("nan")},
     ],
 )

@@ -107,7 +107,11 @@ def _reply(request: Mapping[str, Any], key: str, faults: Faults, attempt: int) -
         if reply.name not in ("", FINISH) and faults.hits("hallucination", key, attempt):
             reply = Turn(reply.content, _invented(reply.name, key), reply.arguments)
     else:
-        reply = Turn(_content(messages, request.get("response_format"), key, faults, attempt, rng))
+        try:
+            reply = Turn(_content(messages, request.get("response_format"), key, faults, attempt, rng))
+        except (TypeError, KeyError, IndexError, AttributeError) as error:
+            # Only a schema is walked without checking every step: what breaks here is one that is none.
+            raise BadRequestError("'response_format' holds no valid JSON Schema.", "response_format") from error
     if not faults.hits("malformed", key, attempt):
         return reply
     if reply.name:

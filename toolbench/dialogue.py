@@ -1,0 +1,73 @@
+"""What a model is shown of a task, and its own turns: the same words when it searches and when it is trained."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from toolbench.prompts import load
+from toolbench.records import Step
+
+Message = dict[str, Any]
+"""A chat message in OpenAI's shape. It is shared between conversations: never change one."""
+
+_PACKAGE = "toolbench.solutions"
+FINISH = "Finish"
+INVENTED = "invalid_hallucination_function_name"
+"""What an unknown function is called in messages: a model that reads its own invention again would repeat it."""
+
+NO_SUCH_FUNCTION = 1
+"""Status code of a call to a function that was not offered."""
+
+FINISH_DEFINITION: dict[str, Any] = {
+    "name": FINISH,
+    "description": "End the task. Call it with `give_answer` and `final_answer` as soon as you can answer the user in "
+    "full; call it with `give_up_and_restart` when this attempt cannot lead to an answer and another should be tried.",
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "return_type": {"type": "string", "enum": ["give_answer", "give_up_and_restart"]},
+            "final_answer": {
+                "type": "string",
+                "description": "The complete answer, needed with `give_answer`; the user sees nothing else.",
+            },
+        },
+        "required": ["return_type"],
+    },
+}
+
+
+def opening(
+    instruction: str, tools: Iterable[tuple[str, str]], functions: Sequence[str] = ()
+) -> tuple[Message, Message]:
+    """The system and the user message that every conversation about an instruction starts with.
+
+    `tools`: name and description of each; `functions`: definitions as JSON, only for models that cannot call tools.
+    """
+    system = load(_PACKAGE, "system").render(tools=list(tools), functions=functions)
+    task = load(_PACKAGE, "task").render(instruction=instruction)
+    return {"role": "system", "content": system}, {"role": "user", "content": task}
+
+
+def offered(definitions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The `tools` of a request: the candidates' functions and `Finish`."""
+    return [{"type": "function", "function": function} for function in (*definitions, FINISH_DEFINITION)]
+
+
+def said_in(turn: Sequence[Step]) -> tuple[Message, ...]:
+    """The messages of one turn: the assistant's, then one observation a call.
+
+    `turn`: the steps of one reply, in order. Call ids are made from step ids, so that equal trees give equal bytes;
+    nine letters and digits, because some endpoints accept no other.
+    """
+    made = [(f"call{step.id:05d}", step) for step in turn if step.function is not None]
+    assistant: Message = {"role": "assistant", "content": turn[0].thought}
+    if made:
+        assistant["tool_calls"] = [
+            {"id": key, "type": "function", "function": {"name": shown_name(step), "arguments": step.arguments}}
+            for key, step in made
+        ]
+    return assistant, *({"role": "tool", "tool_call_id": key, "content": step.observation} for key, step in made)
+
+
+def shown_name(step: Step) -> str:
+    """The function's name as messages give it: an invented one is replaced."""
+    return INVENTED if step.status == NO_SUCH_FUNCTION else step.function or ""
