@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 from toolbench.catalogue import swagger2
 from toolbench.catalogue.categories import category_of
 from toolbench.catalogue.drafts import ApiDraft, Broken, ParameterDraft, Reading, ToolDraft, json_text, pointer, reject
+from toolbench.catalogue.names import standardise
 from toolbench.catalogue.openapi_parameters import check, parameters_of
 from toolbench.catalogue.schemas import Schemas
 from toolbench.catalogue.text import plain
@@ -223,4 +224,6 @@ def _description(operation: dict[str, Any]) -> str:
     )
     if not summary or description.lower().startswith(summary.lower().rstrip(".")):
         return description or summary
+    if description and standardise(summary) == standardise(str(operation.get("operationId", ""))):
+        return description  # a framework made the summary of the id: it says nothing that the name does not
     return f"{summary.rstrip('.')}. {description}".strip()

@@ -1,7 +1,7 @@
 """Training conversations and retrieval pairs from solutions and instructions. Nothing outside is asked."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from toolbench import prompts
 from toolbench.datasets.conversations import conversation
@@ -9,7 +9,7 @@ from toolbench.digests import digest
 from toolbench.documents import document
 from toolbench.errors import LakeError
 from toolbench.lake import Lake, Receipt, Snapshot, Spec
-from toolbench.records import Api, Conversation, Instruction, Reject, RetrievalPair, Solution, Tool
+from toolbench.records import Api, Conversation, Instruction, Judgment, Reject, RetrievalPair, Solution, Tool
 from toolbench.settings import Settings
 
 STAGE = "dataset"
@@ -25,6 +25,7 @@ def plan(view: Snapshot, *, partitions: Sequence[dict[str, str]]) -> list[Spec]:
         inputs = {
             "solutions": [solutions],
             "instructions": [e for e in view.entries("instructions") if e.partition == solutions.partition],
+            "judgments": [e for e in view.entries("judgments") if e.partition == solutions.partition],
             "apis": [e for e in view.entries("apis") if e.partition.get("instructions") == came_with],
             "tools": [e for e in view.entries("tools") if e.partition.get("instructions") == came_with],
         }
@@ -49,6 +50,8 @@ def plan(view: Snapshot, *, partitions: Sequence[dict[str, str]]) -> list[Spec]:
 async def build(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], None]) -> Receipt:
     """Work on one shard: every solution becomes a conversation or a reject, every instruction its retrieval pairs.
 
+    What was not solved, and what the judge calls unsolved, teaches nobody to solve anything.
+
     Raises LakeError if a held-out API would reach a training row.
     """
     solutions = list(lake.read(spec.inputs["solutions"], Solution))
@@ -59,6 +62,8 @@ async def build(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], N
     used_tools = {a.tool_id for a in apis.values()}
     tools = {t.id: t for t in lake.read(spec.inputs["tools"], Tool) if t.id in used_tools}
 
+    objections = _objections(lake.read(spec.inputs["judgments"], Judgment))
+
     conversations: list[Conversation] = []
     pairs: list[RetrievalPair] = []
     rejects: list[Reject] = []
@@ -67,10 +72,12 @@ async def build(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], N
         candidates = [apis[i] for i in instruction.candidates]
         _check_split(instruction, candidates)
         pairs += _pairs(instruction, apis, spec)
-        if solution.outcome == "solved":
-            conversations.append(conversation(solution, instruction, candidates, tools, spec.digest))
+        if solution.outcome != "solved":
+            rejects.append(_reject(solution, solution.outcome, solution.reason, spec))
+        elif solution.id in objections:
+            rejects.append(_reject(solution, "judged_unsolved", objections[solution.id], spec))
         else:
-            rejects.append(_reject(solution, spec))
+            conversations.append(conversation(solution, instruction, candidates, tools, spec.digest))
         done()
     return lake.finish(
         spec,
@@ -108,13 +115,22 @@ def _pairs(instruction: Instruction, apis: dict[str, Api], spec: Spec) -> Iterat
         )
 
 
-def _reject(solution: Solution, spec: Spec) -> Reject:
+def _objections(judgments: Iterable[Judgment]) -> dict[str, str]:
+    """Solutions that more than half of their votes call unsolved, with the first such vote's reason."""
+    votes: dict[str, list[Judgment]] = {}
+    for judgment in judgments:
+        votes.setdefault(judgment.solution_id, []).append(judgment)
+    against = {name: [j for j in cast if j.verdict == "unsolved"] for name, cast in votes.items()}
+    return {name: found[0].reason for name, found in against.items() if 2 * len(found) > len(votes[name])}
+
+
+def _reject(solution: Solution, reason: str, detail: str, spec: Spec) -> Reject:
     return Reject(
         id=digest([STAGE, solution.id]),
         stage=STAGE,
         record_id=solution.id,
-        reason=solution.outcome,
-        detail=solution.reason,
+        reason=reason,
+        detail=detail,
         group=solution.group,
         category=solution.category,
         collection=solution.collection,
