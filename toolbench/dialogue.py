@@ -52,20 +52,28 @@ def offered(definitions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"type": "function", "function": function} for function in (*definitions, FINISH_DEFINITION)]
 
 
-def said_in(turn: Sequence[Step]) -> tuple[Message, ...]:
+def said_in(turn: Sequence[Step], replace_all: bool = True) -> tuple[Message, ...]:
     """The messages of one turn: the assistant's, then one observation a call.
 
     `turn`: the steps of one reply, in order. Call ids are made from step ids, so that equal trees give equal bytes;
-    nine letters and digits, because some endpoints accept no other.
+    nine letters and digits, because some endpoints accept no other. Without `replace_all` the assistant's message
+    replaces an invented name in the first call only, as ToolBench does; an observation that is headed by another name
+    than its call then says so in `name`.
     """
-    made = [(f"call{step.id:05d}", step) for step in turn if step.function is not None]
     assistant: Message = {"role": "assistant", "content": turn[0].thought}
-    if made:
-        assistant["tool_calls"] = [
-            {"id": key, "type": "function", "function": {"name": shown_name(step), "arguments": step.arguments}}
-            for key, step in made
-        ]
-    return assistant, *({"role": "tool", "tool_call_id": key, "content": step.observation} for key, step in made)
+    calls: list[dict[str, Any]] = []
+    observations: list[Message] = []
+    for step in turn:
+        if step.function is None:
+            continue
+        key, shown = f"call{step.id:05d}", shown_name(step)
+        name = shown if replace_all or not calls else step.function
+        calls.append({"id": key, "type": "function", "function": {"name": name, "arguments": step.arguments}})
+        heading = {} if name == shown else {"name": shown}
+        observations.append({"role": "tool", "tool_call_id": key, **heading, "content": step.observation})
+    if calls:
+        assistant["tool_calls"] = calls
+    return assistant, *observations
 
 
 def shown_name(step: Step) -> str:

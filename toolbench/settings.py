@@ -67,9 +67,9 @@ class CatalogueSettings(Section):
     """Recorded responses in StableToolBench's layout: a folder or a tarball."""
     categories: tuple[str, ...] = ()
     """Only these categories. Empty: all."""
-    tool_holdout: float = Field(default=0.05, ge=0, lt=1)
+    tool_holdout: float = Field(default=0.1, ge=0, lt=1)
     """Share of tools held out from training, drawn by the tool's id."""
-    category_holdout: float = Field(default=0.0, ge=0, lt=1)
+    category_holdout: float = Field(default=0.1, ge=0, lt=1)
     """Share of categories held out from training, drawn by name."""
     held_out_categories: tuple[str, ...] = ()
     """Categories held out by name."""
@@ -99,7 +99,7 @@ class ApiSettings(Section):
 class InstructionSettings(Section):
     """How many instructions, of which kind."""
 
-    total: int = Field(default=90, ge=1)
+    total: int = Field(default=150, ge=1)
     """Instructions aimed at over all groups; the filters may leave fewer."""
     groups: tuple[Literal["I1", "I2", "I3"], ...] = ("I1", "I2", "I3")
     """I1 single-tool, I2 multi-tool within a category, I3 multi-tool within a collection."""

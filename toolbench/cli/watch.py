@@ -112,7 +112,7 @@ def _summary(draft: Draft) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("stage", no_wrap=True)
     for name in ("in", "out", "rejected", "pass rate", "calls", "tokens", "cost", "seconds"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for run in draft.runs:
         table.add_row(
             run["stage"],

@@ -71,12 +71,19 @@ def plan(
 
 
 def _topics(apis: Sequence[Api], settings: Settings, collections: bool) -> dict[tuple[Group, str], list[Api]]:
-    """The APIs of every category (I1, I2) and collection (I3) that has enough tools."""
+    """The APIs of every category (I1, I2) and collection (I3) that has enough tools.
+
+    As in the paper (section 3.3) an unseen tool is met in I1 only, an unseen category in I1 and I2: one held-out tool
+    among several would take the whole combination away from training.
+    """
     topics: dict[tuple[Group, str], list[Api]] = {}
     for api in apis:
-        names: list[tuple[Group, str]] = [("I1", api.category), ("I2", api.category)]
-        names += [("I3", collection) for collection in api.collections if collections]
-        for key in names:
+        keys: list[tuple[Group, str]] = [("I1", api.category)]
+        if api.split != "tool":
+            keys.append(("I2", api.category))
+        if api.split == "train" and collections:
+            keys += [("I3", collection) for collection in api.collections]
+        for key in keys:
             if key[0] in settings.instructions.groups:
                 topics.setdefault(key, []).append(api)
     return {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from toolbench.digests import canonical
+from toolbench.solutions.mending import mended
 
 BAD_INPUT, ANSWERED, GAVE_UP = 2, 3, 4
 TEACHER_FAILED = -1
@@ -28,12 +29,14 @@ def resolve(name: str, functions: Mapping[str, str], exact: bool) -> str | None:
 def parse_arguments(text: str) -> tuple[dict[str, Any] | str, str]:
     """The arguments as an object, or the text itself where it is no JSON object; and either as canonical JSON.
 
-    Raw line breaks in strings are allowed, as models write them; NaN and Infinity, which no API reads, are not.
+    Raw line breaks in strings are allowed, as models write them; NaN and Infinity, which no API reads, are not. An
+    escaped lone surrogate, which only parsing brings to light, is mended.
     """
     try:
         value = json.loads(text, strict=False, parse_constant=_refuse)
         if isinstance(value, dict):
-            return value, canonical(value)
+            found = canonical(value)
+            return (value, found) if mended(found) == found else parse_arguments(mended(found))
     except (ValueError, RecursionError):
         pass
     return text, canonical(text)
@@ -65,7 +68,7 @@ def finish(arguments: str) -> Finished:
         return Finished('{error:"must have "final_answer""}', BAD_INPUT)
     answer = given["final_answer"]
     text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
-    return Finished('{"response":"successfully giving the final answer."}', ANSWERED, text)
+    return Finished('{"response":"successfully giving the final answer."}', ANSWERED, mended(text))
 
 
 def _finish_arguments(text: str) -> dict[str, Any]:

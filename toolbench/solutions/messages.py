@@ -1,5 +1,6 @@
 """What the model is shown: the conversation of a step, the diversity and rank prompts, and the training samples."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -54,10 +55,11 @@ def offered(task: Task, rules: Rules) -> list[dict[str, Any]] | None:
     return None if rules.text_format else dialogue.offered(task.definitions)
 
 
-def said_in(turn: Sequence[Step], text_format: bool) -> tuple[Message, ...]:
+def said_in(turn: Sequence[Step], rules: Rules) -> tuple[Message, ...]:
     """The messages of one turn, in the ReAct text format if the teacher cannot call tools."""
-    if not text_format:
-        return dialogue.said_in(turn)
+    if not rules.text_format:
+        # ToolBench renames calls in a message that its tree searches, not its chains, have copied after the first call.
+        return dialogue.said_in(turn, replace_all=rules.replace_all_names or rules.method == "react")
     made = next((step for step in turn if step.function is not None), None)
     if made is None:
         return ({"role": "assistant", "content": write_react(turn[0].thought, None)},)
@@ -147,7 +149,8 @@ def training_samples(result: "SearchResult", rules: Rules) -> list[list[Message]
 
     With `rules.samples_as_seen` it is the request the model answered and its answer. Otherwise ToolBench's
     `train_messages`: a diversity message stays in all later samples until a newer one takes its place; a turn counts
-    once for each of its calls; a thought alone counts again if the next turn has a thought and a call.
+    once for each of its calls, the first time with all invented names replaced; a thought alone counts again if the
+    next turn has a thought and a call.
     """
     samples: list[list[Message]] = []
     history = list(result.opening)
@@ -156,7 +159,7 @@ def training_samples(result: "SearchResult", rules: Rules) -> list[list[Message]
     on_path = (result.steps[number] for number in result.path)
     for number, steps in groupby(on_path, key=lambda step: step.turn):
         turn = list(steps)
-        said = said_in(turn, rules.text_format)
+        said = said_in(turn, rules)
         asked = result.diversity.get(number)
         calls = sum(step.function is not None for step in turn)
         if asked:
@@ -167,8 +170,10 @@ def training_samples(result: "SearchResult", rules: Rules) -> list[list[Message]
             if thought_alone and calls and turn[0].thought is not None:
                 samples.append(list(samples[-1]))
             at, message = kept or (0, None)
-            sample = [*history[:at], *([message] if message else []), *history[at:], said[0]]
-            samples += [list(sample) for _ in range(calls or 1)]
+            before = [*history[:at], *([message] if message else []), *history[at:]]
+            renamed = said_in(turn, dataclasses.replace(rules, replace_all_names=True))
+            samples.append([*before, renamed[0]])
+            samples += [[*before, said[0]] for _ in range(calls - 1)]
         thought_alone = not calls
         history += said
     return samples

@@ -56,6 +56,10 @@ class Rules:
     """With several calls in a reply, an answer or a give-up ends it; ToolBench carries out the rest and judges the
     last."""
 
+    replace_all_names: bool = True
+    """An invented name is replaced in messages whichever call of a reply it stands in. ToolBench's tree searches
+    replace it in the first call only, but in all calls where a reply is trained on for the first time."""
+
     list_all_calls: bool = True
     """The diversity message lists every call of an earlier reply; ToolBench lists the first."""
 
@@ -79,6 +83,7 @@ _PRESETS: dict[str, Rules] = {
         use_last_reply=False,
         exact_names=False,
         finish_ends_turn=False,
+        replace_all_names=False,
         list_all_calls=False,
         samples_as_seen=False,
     ),

@@ -21,6 +21,7 @@ from toolbench.solutions.calls import (
     parse_arguments,
     resolve,
 )
+from toolbench.solutions.mending import mended_reply, mended_response
 from toolbench.solutions.messages import Task
 from toolbench.solutions.react_text import parse_react
 from toolbench.solutions.rules import Rules
@@ -47,7 +48,7 @@ class CallMade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
-    """What one search came to. `outcome` is one of four, whatever teacher and APIs did."""
+    """What one search came to. Whatever teacher and APIs did, `outcome` is one of four and all text can be encoded."""
 
     outcome: Outcome
     reason: str
@@ -205,7 +206,7 @@ class _Search:
 
     async def request(self, node: Node, conversation: list[Message], ranking: bool = False) -> Reply:
         """One reply, accounted for. Notes where the budget ended; for ToolBench, ranking does not end it."""
-        reply = await self.ask(conversation, None if ranking else self.tools, self.replies + 1)
+        reply = mended_reply(await self.ask(conversation, None if ranking else self.tools, self.replies + 1))
         self.replies += 1
         self.input_tokens += reply.input_tokens
         self.output_tokens += reply.output_tokens
@@ -257,7 +258,7 @@ class _Search:
             node.pruned = node.status == GAVE_UP
             if self.rules.finish_ends_turn and (node.terminal or node.pruned):
                 break
-        node.said = messages.said_in([place.step() for place in new], self.rules.text_format)
+        node.said = messages.said_in([place.step() for place in new], self.rules)
         return node
 
     async def carry_out_call(self, node: Node, call: FunctionCall) -> None:
@@ -270,7 +271,7 @@ class _Search:
             node.status, observation = NO_SUCH_FUNCTION, json.dumps({"error": error, "response": ""})
         else:
             arguments, text = parse_arguments(call.arguments)
-            response = await self.call(function, arguments)
+            response = mended_response(await self.call(function, arguments))
             node.status, node.source, node.api_id = response.status, response.source, self.task.functions[function]
             observation = response.envelope
             made = CallMade(step=node.id, function=function, api_id=node.api_id, arguments=text, response=response)

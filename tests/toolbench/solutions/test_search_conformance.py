@@ -87,10 +87,14 @@ def _plain(function: dict[str, Any]) -> dict[str, Any]:
 def _reply(reply: dict[str, Any]) -> Reply:
     if reply.get("error_code"):
         return Reply(error=reply["content"] or "failed")
-    made = [call["function"] for call in reply.get("tool_calls") or []]
-    made = made or ([reply["function_call"]] if reply.get("function_call") else [])
-    calls = [FunctionCall(id=f"c{n}", name=call["name"], arguments=call["arguments"]) for n, call in enumerate(made)]
+    calls = [FunctionCall(id=f"c{n}", **call) for n, call in enumerate(_calls(reply))]
     return Reply(content=reply.get("content"), calls=calls)
+
+
+def _calls(message: dict[str, Any]) -> list[dict[str, str]]:
+    """A recorded message's calls: several under `tool_calls`, or the one of the older `function_call`."""
+    made = message.get("tool_calls") or [message.get("function_call")]
+    return [{"name": call["name"], "arguments": call["arguments"]} for call in made if call]
 
 
 def _seen(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -104,7 +108,8 @@ def _seen(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
             names |= {call["id"]: call["function"]["name"] for call in message.get("tool_calls", [])}
             seen.append({"kind": "assistant", "content": content, "calls": calls})
         elif role == "tool":
-            seen.append({"kind": "function", "name": names[message["tool_call_id"]], "content": content})
+            name = message.get("name", names[message["tool_call_id"]])
+            seen.append({"kind": "function", "name": name, "content": content})
         elif role == "system" and "<candidate_a>" in content:
             seen.append({"kind": "rank", **{part: _tagged(content, tag) for part, tag in RANK_PARTS.items()}})
             assert set(json.loads(FENCE.findall(content)[-1])["candidates"]) == {"A", "B"}
@@ -129,20 +134,11 @@ def _tagged(text: str, tag: str) -> str:
 def _described(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The file's messages in the same form."""
     described: list[dict[str, Any]] = []
-    names: dict[str, str] = {}
     for message in messages:
-        kind = {"tool": "function"}.get(message["kind"], message["kind"])
-        if kind == "assistant":
-            made = [call["function"] for call in message.get("tool_calls") or []]
-            made = made or ([message["function_call"]] if message.get("function_call") else [])
-            names |= {call["id"]: call["function"]["name"] for call in message.get("tool_calls") or [] if "id" in call}
-            calls = [{"name": call["name"], "arguments": call["arguments"]} for call in made]
-            described.append({"kind": kind, "content": message.get("content"), "calls": calls})
+        if message["kind"] == "assistant":
+            described.append({"kind": "assistant", "content": message.get("content"), "calls": _calls(message)})
         else:
-            described.append({"kind": kind} | {k: v for k, v in message.items() if k not in ("role", "kind", "hidden")})
-            key = described[-1].pop("tool_call_id", None)
-            if kind == "function":
-                described[-1].setdefault("name", names.get(key))
+            described.append({k: v for k, v in message.items() if k not in ("role", "hidden")})
     return described
 
 

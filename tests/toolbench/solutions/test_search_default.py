@@ -7,6 +7,7 @@ import sys
 import pytest
 from scripted import ANSWER, GIVE_UP, World, says, task
 
+from toolbench.dialogue import INVENTED, Message
 from toolbench.errors import UsageError
 from toolbench.records import Reply, Response
 from toolbench.solutions import Rules, preset, search, training_samples
@@ -63,6 +64,30 @@ def test_diversity_lists_every_call_of_an_earlier_reply_by_default_only() -> Non
         world.search(rules)
         asked = world.requests[2][-1]["content"]
         assert len(json.loads(asked.partition("```json\n")[2].partition("\n```")[0])) == listed
+
+
+@pytest.mark.parametrize(
+    ("rules", "requested", "trained"),
+    [
+        (Rules(), ["X", "X", "X"], [["X", "X", "X"]]),
+        (preset("toolbench"), ["X", "b", "c"], [["X", "X", "X"], ["X", "b", "c"], ["X", "b", "c"]]),
+        (preset("toolbench", method="react"), ["X", "X", "X"], [["X", "X", "X"]] * 3),
+    ],
+)
+def test_invented_names_are_replaced_in_every_call_but_not_by_toolbench(
+    rules: Rules, requested: list[str], trained: list[list[str]]
+) -> None:
+    def names(message: Message) -> list[str]:
+        return [call["function"]["name"].replace(INVENTED, "X") for call in message["tool_calls"]]
+
+    world = World([says(None, ("a", {}), ("b", {}), ("c", {})), says(None, ANSWER)])
+    result = world.search(rules)
+    assert [step.function for step in result.steps[1:4]] == ["a", "b", "c"]
+    said, *observations = world.requests[1][2:]
+    assert names(said) == requested
+    headings = [seen.get("name", name) for seen, name in zip(observations, names(said), strict=True)]
+    assert [name.replace(INVENTED, "X") for name in headings] == ["X", "X", "X"]
+    assert [names(sample[-1]) for sample in training_samples(result, rules)[:-1]] == trained
 
 
 def test_samples_are_requests_with_their_answers_by_default() -> None:

@@ -1,5 +1,7 @@
 """Whatever teacher and APIs say, a search ends, in one outcome, with a well-formed tree and well-formed requests."""
 
+import dataclasses
+import json
 import typing
 from typing import Any
 
@@ -11,7 +13,9 @@ from toolbench.dialogue import Message
 from toolbench.records import FunctionCall, Outcome, Reply, Response
 from toolbench.solutions import Rules, SearchResult, preset, training_samples
 
-NAMES = st.one_of(st.sampled_from([*FUNCTIONS, "Finish", "", "nish", "for_weather", "weather"]), st.text(max_size=5))
+TEXT = st.text(st.characters(), max_size=10)
+"""Any characters, lone surrogates among them."""
+NAMES = st.one_of(st.sampled_from([*FUNCTIONS, "Finish", "", "nish", "for_weather", "weather"]), TEXT)
 ARGUMENTS = st.one_of(
     st.sampled_from(
         [
@@ -30,15 +34,16 @@ ARGUMENTS = st.one_of(
             '{"n": ' + "1" * 5000 + "}",
         ]
     ),
-    st.text(max_size=10),
+    st.builds(lambda text: json.dumps({"return_type": "give_answer", "final_answer": text}), TEXT),
+    TEXT,
 )
 CALLS = st.builds(FunctionCall, id=st.just("same"), name=NAMES, arguments=ARGUMENTS)
 REPLIES = st.one_of(
-    st.builds(Reply, content=st.one_of(st.none(), st.text(max_size=4)), calls=st.lists(CALLS, max_size=3)),
+    st.builds(Reply, content=st.one_of(st.none(), TEXT), calls=st.lists(CALLS, max_size=3)),
     st.just(Reply(error="down")),
     st.just(Reply()),
 )
-RESPONSES = st.builds(Response, error=st.text(max_size=3), response=st.text(max_size=40), status=st.integers(0, 12))
+RESPONSES = st.builds(Response, error=TEXT, response=st.dictionaries(TEXT, TEXT, max_size=2), status=st.integers(0, 12))
 RULES: st.SearchStrategy[Rules] = st.builds(
     preset,
     st.sampled_from(["default", "toolbench"]),
@@ -61,6 +66,7 @@ def test_every_search_ends_well(replies: list[Reply], responses: list[Response],
     assert result.outcome in typing.get_args(Outcome)
     assert (result.reason == "") == (result.outcome == "solved")
     assert result.replies == len(world.requests) <= _most(rules)
+    json.dumps([dataclasses.asdict(result), world.requests, world.called], ensure_ascii=False).encode()
     _check_steps(result)
     _check_path(result, rules)
     for request in world.requests:
