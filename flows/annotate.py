@@ -7,7 +7,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows.parameters import Options
-from flows.stage import Done, Outcome, Threads, carry_out, finish, run_shards
+from flows.stage import Done, Outcome, Threads, carry_out, clear, finish, run_shards
 from tasks.annotate import annotate_shard
 from tasks.judge import judge_shard
 from toolbench import catalogue, instructions, solutions, tooleval
@@ -21,13 +21,24 @@ NAME = "annotate-solutions"
 
 @flow(name=NAME, task_runner=Threads)
 def annotate_solutions(options: Options, draft: str | None = None) -> Done:
-    """Search a solution path for every instruction, and have a judge look at every answer."""
+    """Search a solution path for every instruction, and have a judge look at every answer.
+
+    Args:
+        options: What is to be done, and where.
+        draft: For flows that call this one: the change so far. Empty: publish at the end.
+    """
     return carry_out(NAME, options, draft, annotate)
 
 
 @flow(name="annotate-instructions", task_runner=Threads)
 def annotate_file(options: Options, path: str, limit: int | None = None) -> Done:
-    """The same for the instructions of a file in ToolBench's layout, which carry their API documents."""
+    """The same for the instructions of a file in ToolBench's layout, which carry their API documents.
+
+    Args:
+        options: What is to be done, and where.
+        path: The file, as the worker sees it.
+        limit: Only so many instructions, the first ones. Empty: all.
+    """
 
     def stage(lake: Lake, draft: Draft, settings: Settings) -> Draft:
         return annotate(lake, import_file(lake, draft, settings, path, limit), settings)
@@ -44,6 +55,9 @@ def annotate(lake: Lake, draft: Draft, settings: Settings) -> Draft:
     draft = finish(draft, searched, flow=NAME, main="solutions", tables=solutions.TABLES, model=model)
     specs = tooleval.plan(draft.view(base), settings, partitions=partitions)
     judged = run_shards(lake, judge_shard, specs, settings, tooleval.STAGE)
+    # Judgments of answers that are gone, or that nobody wants judged any more, say nothing.
+    voted = [spec.partition for spec in specs]
+    clear(draft, base, tooleval.STAGE, tooleval.TABLES, lambda p: p in partitions and p not in voted)
     return finish(draft, judged, flow=NAME, main="judgments", tables=tooleval.TABLES, model=model)
 
 

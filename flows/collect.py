@@ -5,7 +5,7 @@ import time
 from prefect import flow
 
 from flows.parameters import Options
-from flows.stage import Done, Outcome, carry_out, finish
+from flows.stage import Done, Outcome, carry_out, clear, finish
 from tasks.collect import collect_catalogue
 from toolbench.catalogue import STAGE, TABLES, source_label
 from toolbench.lake import Draft, Lake
@@ -17,7 +17,13 @@ NAME = "collect-apis"
 
 @flow(name=NAME)
 def collect_apis(options: Options, draft: str | None = None, category: str = "") -> Done:
-    """Read the catalogue: tools and APIs, each category a shard. `category`: for sources that name none."""
+    """Read the catalogue: tools and APIs, each category a shard.
+
+    Args:
+        options: What is to be done, and where.
+        draft: For flows that call this one: the change so far. Empty: publish at the end.
+        category: The category of APIs whose source names none.
+    """
     return carry_out(NAME, options, draft, lambda lake, so_far, settings: collect(lake, so_far, settings, category))
 
 
@@ -33,8 +39,5 @@ def collect(lake: Lake, draft: Draft, settings: Settings, category: str = "") ->
     counter.finish("unchanged" if reused == len(receipts) else "")
     if not settings.catalogue.categories:
         read = [r.partition for r in receipts]
-        gone = [e for t in TABLES for e in lake.snapshot().entries(t) if e.partition.get("source") == label]
-        for entry in gone:
-            if entry.partition not in read:
-                draft.put(entry.path.split("/")[1], entry.partition, [])
+        clear(draft, lake.snapshot(), STAGE, TABLES, lambda p: p.get("source") == label and p not in read)
     return finish(draft, outcome, flow=NAME, main="apis", tables=TABLES, model="")

@@ -14,7 +14,12 @@ NAME = "build-dataset"
 
 @flow(name=NAME, task_runner=Threads)
 def build_dataset(options: Options, draft: str | None = None) -> Done:
-    """Make training conversations and retrieval pairs of all solutions."""
+    """Make training conversations and retrieval pairs of all solutions.
+
+    Args:
+        options: What is to be done, and where.
+        draft: For flows that call this one: the change so far. Empty: publish at the end.
+    """
     return carry_out(NAME, options, draft, build)
 
 

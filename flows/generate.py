@@ -3,45 +3,66 @@
 from prefect import flow
 
 from flows.parameters import Options
-from flows.stage import Done, Threads, carry_out, finish, run_shards
+from flows.stage import Done, Threads, carry_out, clear, finish, run_shards
 from tasks.generate import generate_shard
 from toolbench import datasets, solutions, tooleval
 from toolbench.errors import UsageError
 from toolbench.instructions import STAGE, TABLES, plan
 from toolbench.lake import Draft, Lake, Partition
+from toolbench.records import Api
 from toolbench.settings import Settings
 
 NAME = "generate-instructions"
+_LATER = (
+    (solutions.STAGE, solutions.TABLES),
+    (tooleval.STAGE, tooleval.TABLES),
+    (datasets.STAGE, datasets.TABLES),
+)
+"""The stages that rest on instructions."""
 
 
 @flow(name=NAME, task_runner=Threads)
 def generate_instructions(options: Options, draft: str | None = None, collections: bool = True) -> Done:
-    """Write instructions. `collections`: for combinations across categories (I3) as well."""
+    """Sample combinations of APIs and write instructions for them.
+
+    Args:
+        options: What is to be done, and where.
+        draft: For flows that call this one: the change so far. Empty: publish at the end.
+        collections: For combinations across categories (I3) as well.
+    """
     return carry_out(NAME, options, draft, lambda lake, so_far, settings: generate(lake, so_far, settings, collections))
 
 
 def generate(lake: Lake, draft: Draft, settings: Settings, collections: bool = True) -> Draft:
     """The stage itself, for the categories that the draft is about, or all that the lake has."""
     base = lake.snapshot()
+    view = draft.view(base)
     known = sorted({p["category"] for p in draft.partitions("apis", base) if "source" in p})
+    if not known:
+        raise UsageError(f"The lake {lake.uri} has no APIs yet: run collect-apis first, or `toolbench refresh`.")
     wanted = list(settings.catalogue.categories) or known
     if missing := sorted(set(wanted) - set(known)):
         raise UsageError(f"The lake {lake.uri} has no APIs of category {missing[0]!r}; it has {', '.join(known)}.")
-    specs = plan(lake, draft.view(base), settings, categories=wanted, collections=collections)
+    specs = plan(lake, view, settings, categories=wanted, collections=collections)
     outcome = run_shards(lake, generate_shard, specs, settings, STAGE)
+    draft = finish(draft, outcome, flow=NAME, main="instructions", tables=TABLES, model=settings.teacher.model)
+
     planned = [spec.partition for spec in specs]
+    others = [e for e in view.entries("apis") if "source" in e.partition and e.partition["category"] not in wanted]
+    other_categories = {e.partition["category"] for e in others}
+    other_collections = {name for api in lake.read(others, Api) for name in api.collections}
 
     def stale(partition: Partition) -> bool:
-        """It was asked for once, and this run would have made it anew if it were still asked for."""
+        """It was asked for once, and is no longer; what this run was not about is left alone."""
         if partition in planned or partition.get("group") not in settings.instructions.groups:
             return False
         if partition["group"] == "I3":
-            return collections and "collection" in partition and not settings.catalogue.categories
-        return partition.get("category") in wanted
+            whole = collections and not settings.catalogue.categories
+            return whole and partition.get("collection") not in other_collections
+        return partition.get("category") not in other_categories
 
-    everything = (*TABLES, *solutions.TABLES, *tooleval.TABLES, *datasets.TABLES)
-    for table in (*everything, "rejects"):
-        for entry in base.entries(table):
-            if stale({k: v for k, v in entry.partition.items() if k != "stage"}):
-                draft.put(table, entry.partition, [])
-    return finish(draft, outcome, flow=NAME, main="instructions", tables=TABLES, model=settings.teacher.model)
+    clear(draft, base, STAGE, TABLES, stale)
+    written = draft.partitions("instructions", base)
+    for stage, tables in _LATER:
+        clear(draft, base, stage, tables, lambda p: stale(p) or (p in planned and p not in written))
+    return draft

@@ -19,6 +19,9 @@ def nightly_refresh(options: Options) -> Done:
 
     What has not changed since the last night is neither asked nor computed again. Until the very end the last snapshot
     stays the current one.
+
+    Args:
+        options: What is to be done, and where.
     """
     with services(options.settings()) as settings:
         resolved = options.resolved(settings)
@@ -37,6 +40,11 @@ def add_category(category: str, source: str, options: Options) -> Done:
     """The whole way for one category alone, from the APIs in `source`; the rest of the lake is left as it is.
 
     Combinations across categories (I3) wait for the next night, and so does the retriever.
+
+    Args:
+        category: The category, and the name of it for a source that names none.
+        source: Where its APIs are: a toolenv folder or tarball, OpenAPI documents, or an index URL.
+        options: What is to be done, and where; `catalogue` and `categories` are not looked at.
     """
     options = options.model_copy(update={"catalogue": source, "categories": [category]})
     with services(options.settings()) as settings:

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from toolbench.settings import Settings, load
 
@@ -29,6 +29,15 @@ class Options(BaseModel):
         default_factory=dict, description='Any other setting by its dotted name, for example {"search.width": 3}.'
     )
 
+    @field_validator("more")
+    @classmethod
+    def _without_secrets(cls, more: dict[str, Any]) -> dict[str, Any]:
+        """Prefect keeps and shows the parameters of every run."""
+        for name in more:
+            if name in ("teacher", "apis") or name.startswith(("teacher.api_key", "apis.secrets")):
+                raise ValueError(f"{name} is or may hold a secret, which is no parameter: set it in the environment")
+        return more
+
     def settings(self) -> Settings:
         """The effective settings of this run. Raises UsageError for what is wrong."""
         names = {
@@ -43,7 +52,7 @@ class Options(BaseModel):
             "seed": "seed",
         }
         given = {field: getattr(self, name) for name, field in names.items()}
-        return load({**{k: v for k, v in given.items() if v not in (None, [])}, **self.more}).settings
+        return load({**self.more, **{k: v for k, v in given.items() if v not in (None, [], "")}}).settings
 
     def resolved(self, settings: Settings) -> "Options":
         """These options for a part of this run: the services that were started for it are named in them."""

@@ -21,7 +21,12 @@ STAGE = "retriever"
 
 @flow(name=NAME)
 def train_retriever(options: Options, draft: str | None = None) -> Done:
-    """Train a retriever on the retrieval pairs, over all APIs of the lake."""
+    """Train a retriever on the retrieval pairs, over all APIs of the lake.
+
+    Args:
+        options: What is to be done, and where.
+        draft: For flows that call this one: the change so far. Empty: publish at the end.
+    """
     return carry_out(NAME, options, draft, train)
 
 

@@ -20,8 +20,8 @@ from pydantic import BaseModel
 
 from flows.parameters import Options
 from toolbench import progress
-from toolbench.errors import ToolbenchError
-from toolbench.lake import Draft, Lake, Receipt, Snapshot, Spec, Usage
+from toolbench.errors import LakeError, ToolbenchError
+from toolbench.lake import Draft, Lake, Partition, Receipt, Snapshot, Spec, Usage
 from toolbench.records import Run
 from toolbench.services import services
 from toolbench.settings import Settings
@@ -59,27 +59,53 @@ def run_shards(
     that nothing paid for is lost; then its error is raised.
     """
     started = time.monotonic()
-    receipts: dict[str, Receipt | None] = {spec.digest: lake.receipt(spec.digest) for spec in specs}
-    todo = [spec for spec in specs if receipts[spec.digest] is None]
+    receipts, todo = _receipts(lake, specs)
+    reused = len(receipts)
     counter = progress.Counter(stage, sum(s.size for s in todo))
+    task = task.with_options(retries=settings.work.retries)
+    with _progress_artifact(stage, counter, skip=not todo) as tell:
+        left = _work_on(lake, task, todo, settings, counter, tell)
+        # Prefect may remember shards whose receipts were removed since: it has to forget them.
+        left = _work_on(lake, task.with_options(refresh_cache=True), left, settings, counter, tell)
+    if left:
+        raise LakeError(
+            f"The receipt of {stage} shard {left[0].digest} ({left[0].label}) is gone from {lake.uri} although the "
+            "shard was just done; end what removes files there and run the same command again."
+        )
+    if todo:
+        receipts, _ = _receipts(lake, specs)
+    counter.finish("unchanged" if not todo else "")
+    return Outcome(stage, receipts, reused, time.monotonic() - started)
+
+
+def _receipts(lake: Lake, specs: Iterable[Spec]) -> tuple[list[Receipt], list[Spec]]:
+    """The receipts that are there, and the shards that have none, each in the order of `specs`."""
+    found = [(spec, lake.receipt(spec.digest)) for spec in specs]
+    return [r for _, r in found if r is not None], [spec for spec, r in found if r is None]
+
+
+def _work_on(
+    lake: Lake,
+    task: Task[..., Receipt],
+    specs: Sequence[Spec],
+    settings: Settings,
+    counter: progress.Counter,
+    tell: Callable[[], None],
+) -> list[Spec]:
+    """Run the task for every shard; gives the shards that have no receipt even so. Raises what a shard failed with."""
     futures: list[PrefectFuture[Receipt]] = []
     slots = BoundedSemaphore(settings.work.workers)
-    with _progress_artifact(stage, counter, skip=not todo) as tell:
-        for spec in todo:
-            while not slots.acquire(timeout=_POLL_SECONDS):
-                tell()
-            key = lake.put_spec(spec)
-            retrying = task.with_options(retries=settings.work.retries)
-            future = retrying.submit(lake=lake, spec=key, settings=settings, label=spec.label, counter=counter)
-            future.add_done_callback(lambda _: slots.release())
-            futures.append(future)
-        while wait(futures, timeout=_POLL_SECONDS).not_done:
+    for spec in specs:
+        while not slots.acquire(timeout=_POLL_SECONDS):
             tell()
-    _raise_first([future.result(raise_on_failure=False) for future in futures], stage)
-    receipts |= {spec.digest: lake.receipt(spec.digest) for spec in todo}
-    done = [found for spec in specs if (found := receipts[spec.digest]) is not None]
-    counter.finish("unchanged" if not todo else "")
-    return Outcome(stage, done, len(specs) - len(todo), time.monotonic() - started)
+        key = lake.put_spec(spec)
+        future = task.submit(lake=lake, spec=key, settings=settings, label=spec.label, counter=counter)
+        future.add_done_callback(lambda _: slots.release())
+        futures.append(future)
+    while wait(futures, timeout=_POLL_SECONDS).not_done:
+        tell()
+    _raise_first([future.result(raise_on_failure=False) for future in futures], counter.stage)
+    return _receipts(lake, specs)[1]
 
 
 def _raise_first(results: Sequence[Any], stage: str) -> None:
@@ -143,13 +169,14 @@ class Outcome:
 
     def publish_table(self, stage: str) -> None:
         """A table artifact: one row for each part of the stage, in, out, rejected by reason, calls, tokens, cost."""
+        names = sorted({name for r in self.receipts for name in r.outcomes})
         rows = [
             {
                 "shard": r.label,
                 "in": r.taken_in,
                 "out": r.passed_on,
                 "rejected": ", ".join(f"{k} {v}" for k, v in r.reasons.items()) or "0",
-                **r.outcomes,
+                **{name: r.outcomes.get(name, 0) for name in names},  # the page takes its columns from row one
                 "calls": r.usage.calls,
                 "tokens": r.usage.input_tokens + r.usage.output_tokens,
                 "cost": f"${r.usage.cost:.4f}",
@@ -174,6 +201,15 @@ def finish(draft: Draft, outcome: Outcome, *, flow: str, main: str, tables: tupl
     if outcome.receipts and outcome.reused < len(outcome.receipts):
         outcome.publish_table(outcome.stage)
     return draft
+
+
+def clear(draft: Draft, base: Snapshot, stage: str, tables: tuple[str, ...], gone: Callable[[Partition], bool]) -> None:
+    """What a stage left in partitions of `base` that are `gone` leaves the lake, its rejects as well."""
+    for table in (*tables, "rejects"):
+        for entry in base.entries(table):
+            partition = {k: v for k, v in entry.partition.items() if k != "stage"}
+            if entry.partition.get("stage", stage) == stage and gone(partition):
+                draft.put(table, entry.partition, [])
 
 
 def publish(lake: Lake, draft: Draft, flow: str) -> Snapshot:

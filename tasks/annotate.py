@@ -3,4 +3,4 @@
 from tasks.shard import shard_task
 from toolbench.solutions import annotate
 
-annotate_shard = shard_task("annotate", annotate, retries=3)
+annotate_shard = shard_task("annotate", annotate)

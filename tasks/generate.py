@@ -3,4 +3,4 @@
 from tasks.shard import shard_task
 from toolbench.instructions import generate
 
-generate_shard = shard_task("instruct", generate, retries=3)
+generate_shard = shard_task("instruct", generate)

@@ -3,4 +3,4 @@
 from tasks.shard import shard_task
 from toolbench.tooleval import judge
 
-judge_shard = shard_task("judge", judge, retries=3)
+judge_shard = shard_task("judge", judge)

@@ -29,11 +29,12 @@ async def may_pass(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
     return isinstance(error, TransientError | OSError)
 
 
-def shard_task(name: str, work: Work, retries: int) -> Task[..., Receipt]:
+def shard_task(name: str, work: Work) -> Task[..., Receipt]:
     """The Prefect task that works on one shard of a stage.
 
     Its arguments are a lake, the key of a specification in it, settings, a label for the run's name, and a progress
-    counter. Its body opens one event loop, works, and returns the receipt.
+    counter. Its body opens one event loop, works, and returns the receipt. Flows set `retries` by `work.retries`; from
+    the fourth on they wait as long as the third.
     """
 
     @task(
@@ -41,7 +42,7 @@ def shard_task(name: str, work: Work, retries: int) -> Task[..., Receipt]:
         task_run_name=name + " {label}",
         cache_key_fn=cache_key,
         persist_result=True,
-        retries=retries,
+        retries=3,
         retry_delay_seconds=exponential_backoff(backoff_factor=2),
         retry_jitter_factor=0.5,
         retry_condition_fn=may_pass,

@@ -1,10 +1,12 @@
 """What several test files share."""
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from workshop import Factory, Server, chain, offline, settings_for
 
 from toolbench.lake import Lake
 
@@ -22,6 +24,63 @@ def data_dir() -> Path:
 def lake(tmp_path: Path) -> Lake:
     """An empty local lake."""
     return Lake(str(tmp_path / "lake"))
+
+
+@pytest.fixture(scope="session")
+def honest_teacher() -> Iterator[Server]:
+    """An offline teacher that makes no faults, over real HTTP."""
+    server = offline()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def start_teacher() -> Iterator[Callable[..., Server]]:
+    """Starts offline teachers with faults: `start_teacher(malformed_rate=0.5)`; stops them afterwards."""
+    running: list[Server] = []
+
+    def start(**faults: float) -> Server:
+        running.append(offline(**faults))
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def hub_server() -> Iterator[Server]:
+    """The demo hub over real HTTP, its slow API quick."""
+    from toolbench.demo import create_app
+
+    server = Server(create_app(delays=False))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def hub_documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the hub's OpenAPI documents, one a tool."""
+    from toolbench.demo import documents
+
+    folder = tmp_path_factory.mktemp("openapi")
+    for number, document in enumerate(documents()):
+        (folder / f"{number:02d}.json").write_text(json.dumps(document), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def factory(
+    tmp_path_factory: pytest.TempPathFactory, honest_teacher: Server, hub_server: Server, hub_documents: Path
+) -> Factory:
+    """A lake in which every stage has worked, some tools held out: read it, or copy its folder; never write to it."""
+    lake = Lake(str(tmp_path_factory.mktemp("factory") / "lake"))
+    wanted = {"source": str(hub_documents), "categories": ("Science", "Location", "Mapping"), "tool_holdout": 0.3}
+    wanted["held_out_categories"] = ("Mapping",)
+    amount = {"total": 36, "per_combination": 3, "holdout": 0.2}
+    return chain(
+        lake, settings_for(lake, honest_teacher.url, hub_server.url, catalogue=wanted, instructions=amount)
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What a model is shown of a task, and its own turns: the same words when it searches and when it is trained."""
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -74,6 +75,17 @@ def said_in(turn: Sequence[Step], replace_all: bool = True) -> tuple[Message, ..
     if calls:
         assistant["tool_calls"] = calls
     return assistant, *observations
+
+
+def json_in(text: str | None) -> Any:
+    """The JSON value of a reply; teachers without structured output put it in a code fence. Raises ValueError."""
+    bare = (text or "").strip()
+    if bare.startswith("```"):
+        bare = bare.partition("\n")[2].rpartition("```")[0]
+    try:
+        return json.loads(bare)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def shown_name(step: Step) -> str:

@@ -1,8 +1,10 @@
 """What a run needs and settings name no address for: the demo hub and the offline teacher, on loopback ports."""
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -19,14 +21,15 @@ def services(settings: Settings) -> Iterator[Settings]:
     Raises ToolbenchError if the extra `demo` is not installed.
     """
     with ExitStack() as stack:
+        # Who names the hub's address runs one already.
         if not settings.catalogue.source and HOST not in settings.apis.hosts:
             port = stack.enter_context(_process("hub"))
             hosts = {**settings.apis.hosts, HOST: f"http://127.0.0.1:{port}"}
             # Our own hub may be asked in any way; hosts that the user named keep the user's rule.
             methods = settings.apis.methods if settings.apis.hosts else (*settings.apis.methods, "POST")
-            settings = settings.with_(
-                apis={"hosts": hosts, "methods": methods}, catalogue={"source": f"http://{HOST}/index.json"}
-            )
+            settings = settings.with_(apis={"hosts": hosts, "methods": methods})
+        if not settings.catalogue.source:
+            settings = settings.with_(catalogue={"source": f"http://{HOST}/index.json"})
         if settings.teacher.offline:
             port = stack.enter_context(_process("teacher"))
             settings = settings.with_(teacher={"base_url": f"http://127.0.0.1:{port}/v1"})
@@ -37,21 +40,27 @@ def services(settings: Settings) -> Iterator[Settings]:
 def _process(command: str) -> Iterator[int]:
     """`toolbench <command>` on a free port; it ends when its standard input does, so also when we are killed."""
     arguments = [sys.executable, "-m", "toolbench", command, "--port", "0", "--until-eof"]
-    process = subprocess.Popen(
-        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        line = process.stdout.readline() if process.stdout else ""
-        if not line:
-            reason = process.communicate()[1].strip().rpartition("\n")[2]
-            raise ToolbenchError(f"The {command} did not start: {reason or 'no reason was given'}")
-        yield int(json.loads(line)["port"])
-    finally:
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream and not stream.closed:
-                stream.close()
+    # Its key is for clients elsewhere: a teacher of our own is asked without one.
+    environment = {name: value for name, value in os.environ.items() if name != "TOOLBENCH_OFFLINE_KEY"}
+    # A file, because a pipe that nobody empties would stop the process once it is full.
+    with tempfile.TemporaryFile("w+", errors="replace") as complaints:
+        process = subprocess.Popen(
+            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True, env=environment
+        )
         try:
-            process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            line = process.stdout.readline() if process.stdout else ""
+            if not line:
+                process.wait()
+                complaints.seek(0)
+                reason = complaints.read().strip().rpartition("\n")[2].removeprefix("toolbench: ")
+                raise ToolbenchError(f"The {command} did not start: {reason or 'no reason was given'}")
+            yield int(json.loads(line)["port"])
+        finally:
+            for stream in (process.stdin, process.stdout):
+                if stream:
+                    stream.close()
+            try:
+                process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

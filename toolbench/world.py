@@ -1,6 +1,5 @@
 """The outside world as one shard sees it: the teacher and the APIs, behind the shard's journal."""
 
-import asyncio
 import dataclasses
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -25,18 +24,17 @@ class World:
         self.journal = Journal(lake, spec.digest)
         self._teacher = Teacher(settings.teacher)
         self._chain: Chain | None = open_chain(settings) if apis else None
-        self._settings = settings
-        self._slots = asyncio.Semaphore(settings.teacher.max_concurrency)
-        self._api_slots = asyncio.Semaphore(settings.apis.max_concurrency)
         self._stack = AsyncExitStack()
         self.usage = Usage()
         """What the shard has used so far, replayed answers included."""
 
     async def __aenter__(self) -> "World":
-        await self._stack.enter_async_context(self._teacher)
-        if self._chain:
-            await self._stack.enter_async_context(self._chain)
-        await self._stack.enter_async_context(self.journal)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._teacher)
+            if self._chain:
+                await stack.enter_async_context(self._chain)
+            await stack.enter_async_context(self.journal)
+            self._stack = stack.pop_all()  # a journal that cannot be read leaves no connection open
         return self
 
     async def __aexit__(
@@ -58,8 +56,7 @@ class World:
         body = self._teacher.request(messages, seed=seed, tools=tools, schema=schema, temperature=temperature)
 
         async def ask() -> Any:
-            async with self._slots:
-                return dataclasses.asdict(await self._teacher.send(body))
+            return dataclasses.asdict(await self._teacher.send(body))
 
         answer = await self.journal.answer(record, "chat", body, ask)
         calls = [FunctionCall(**call) for call in answer.pop("calls")]
@@ -75,8 +72,7 @@ class World:
             raise RuntimeError("this shard was opened without APIs")
 
         async def ask() -> Any:
-            async with self._api_slots:
-                return dataclasses.asdict(await chain.call(api, arguments))
+            return dataclasses.asdict(await chain.call(api, arguments))
 
         return Response(**await self.journal.answer(record, "api", [api.id, api.digest, arguments], ask))
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from toolbench.catalogue.assemble import Catalogue
 from toolbench.catalogue.reading import read
@@ -53,7 +53,7 @@ def _address(source: str, hosts: Mapping[str, str]) -> str:
         return source
     parts = urlsplit(source)
     base = hosts.get(parts.netloc)
-    return base.rstrip("/") + parts.path if base else source
+    return urlunsplit(("", "", base.rstrip("/") + parts.path, parts.query, "")) if base else source
 
 
 def write(lake: Lake, catalogue: Catalogue, partition: Partition) -> tuple[list[Receipt], int]:

@@ -26,7 +26,7 @@ def refresh(
     base_url: o.BaseUrl = None,
     seed: o.Seed = None,
     report: Annotated[
-        Path | None, typer.Option(help="Folder of the HTML report; without it, `report` beside the lake.")
+        Path | None, typer.Option(help="Folder of the HTML report; without it, `report` in the lake's.")
     ] = None,
 ) -> None:
     """From a catalogue of APIs to a published dataset and a trained retriever: the flow nightly-refresh.
@@ -56,7 +56,7 @@ def annotate(
     base_url: o.BaseUrl = None,
     seed: o.Seed = None,
     report: Annotated[
-        Path | None, typer.Option(help="Folder of the HTML report; without it, `report` beside the lake.")
+        Path | None, typer.Option(help="Folder of the HTML report; without it, `report` in the lake's.")
     ] = None,
 ) -> None:
     """Search solution paths: for the lake's instructions, or for those of a file with its own API documents.
@@ -80,7 +80,7 @@ def add_category(
     base_url: o.BaseUrl = None,
     seed: o.Seed = None,
     report: Annotated[
-        Path | None, typer.Option(help="Folder of the HTML report; without it, `report` beside the lake.")
+        Path | None, typer.Option(help="Folder of the HTML report; without it, `report` in the lake's.")
     ] = None,
 ) -> None:
     """The whole way for one category alone; the rest of the lake is left as it is.

@@ -1,7 +1,7 @@
 """Training conversations and retrieval pairs from solutions and instructions. Nothing outside is asked."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from toolbench import prompts
 from toolbench.datasets.conversations import conversation
@@ -52,7 +52,7 @@ async def build(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], N
 
     What was not solved, and what the judge calls unsolved, teaches nobody to solve anything.
 
-    Raises LakeError if a held-out API would reach a training row.
+    Raises LakeError if a held-out API would reach a training row, or if what a solution refers to is gone.
     """
     solutions = list(lake.read(spec.inputs["solutions"], Solution))
     wanted = {s.instruction_id for s in solutions}
@@ -68,7 +68,7 @@ async def build(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], N
     pairs: list[RetrievalPair] = []
     rejects: list[Reject] = []
     for solution in solutions:
-        instruction = instructions[solution.instruction_id]
+        instruction = _instruction_of(solution, instructions, apis)
         candidates = [apis[i] for i in instruction.candidates]
         _check_split(instruction, candidates)
         pairs += _pairs(instruction, apis, spec)
@@ -86,6 +86,19 @@ async def build(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], N
         passed_on=len(conversations),
         outcomes={"retrieval_pairs": len(pairs)},
     )
+
+
+def _instruction_of(
+    solution: Solution, instructions: Mapping[str, Instruction], apis: Mapping[str, Api]
+) -> Instruction:
+    """What a solution answers. Stages that were run one by one may have replaced it, or its APIs, since."""
+    found = instructions.get(solution.instruction_id)
+    if found is None or not apis.keys() >= set(found.candidates):
+        raise LakeError(
+            f"Solution {solution.id} rests on an instruction or on APIs that the lake no longer has: run "
+            "`toolbench refresh` over the whole catalogue."
+        )
+    return found
 
 
 def _check_split(instruction: Instruction, candidates: Sequence[Api]) -> None:

@@ -21,8 +21,8 @@ def conversation(
     path = [solution.steps[i] for i in solution.path]
     for _, steps in groupby(path, key=lambda step: step.turn):
         messages += dialogue.said_in(list(steps))
-    if messages[-1]["role"] == "tool":
-        messages.pop()  # nobody reads what `Finish` returned
+    while messages[-1]["role"] == "tool":
+        messages.pop()  # nobody reads what came back in the turn that called `Finish`
     functions = dialogue.offered(json.loads(a.definition) for a in candidates)
     return Conversation(
         id=solution.id,

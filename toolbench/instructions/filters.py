@@ -37,8 +37,9 @@ def several_tools(written: Written, candidates: Mapping[str, Api], group: str) -
 
 
 _ASKS_FOR_API = re.compile(
-    r"\b(use|using|call|calling|via|through)\s+(the\s+)?[\w\s\-']{0,40}?\b(api|endpoint)\b", re.I
+    r"\b(use|using|call|calling|via|through)\s+(the\s+)?[\w\s\-']{0,40}?\b(api|endpoint)s?\b", re.I
 )
+_IDENTIFIER = re.compile(r"[A-Za-z0-9]_|[a-z0-9]/|[a-z][A-Z]")
 
 
 def names_an_api(written: Written, candidates: Mapping[str, Api]) -> Reason | None:
@@ -47,7 +48,7 @@ def names_an_api(written: Written, candidates: Mapping[str, Api]) -> Reason | No
     for name, api in candidates.items():
         for identifier in (name, api.name):
             # A plain word or a title is something a person would say; an identifier is not.
-            is_identifier = re.search(r"[a-z0-9][_/]|[a-z][A-Z]", identifier) is not None and " " not in identifier
+            is_identifier = _IDENTIFIER.search(identifier) is not None and " " not in identifier
             if is_identifier and len(identifier) > 4 and identifier.lower() in lowered:
                 return "api_named", f"The text names the API {identifier!r}."
     if found := _ASKS_FOR_API.search(written.text):

@@ -7,6 +7,7 @@ from typing import Any
 
 from toolbench import prompts
 from toolbench.concurrency import in_order
+from toolbench.dialogue import json_in
 from toolbench.digests import digest, draw, seed_of
 from toolbench.instructions import filters
 from toolbench.instructions.filters import Reason, Written
@@ -205,14 +206,11 @@ def _documents(apis: Sequence[Api], count: int) -> dict[str, Any]:
 
 
 def _parse(reply: Reply) -> list[Written] | str:
-    """The instructions in a reply, or what is wrong with it. Teachers without structured output add a code fence."""
+    """The instructions in a reply, or what is wrong with it."""
     if reply.error:
         return reply.error
-    text = (reply.content or "").strip()
-    if text.startswith("```"):
-        text = text.partition("\n")[2].rpartition("```")[0]
     try:
-        found = json.loads(text)
+        found = json_in(reply.content)
     except ValueError as error:
         return f"the reply is not valid JSON ({error})"
     items = found.get("instructions") if isinstance(found, dict) else found

@@ -6,8 +6,9 @@ A file is a JSON list of `{"query", "query_id", "api_list": [API documents], "re
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from toolbench.digests import digest
 from toolbench.errors import SourceError
@@ -29,26 +30,33 @@ class _Broken(Exception):
 def read(path: str, limit: int | None = None) -> list[dict[str, Any]]:
     """The entries of a file, the first `limit` of them. Raises SourceError if it is no such file."""
     try:
-        entries = json.loads(Path(path).read_bytes())
+        entries = json.loads(Path(path).read_bytes(), parse_constant=_refuse)
     except OSError as error:
         raise SourceError(f"The instructions {path} cannot be read: {error.strerror}.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SourceError(f"The instructions {path} are not valid JSON: {error}.") from None
     if not isinstance(entries, list) or not all(isinstance(e, dict) and "query" in e for e in entries):
         raise SourceError(f"The instructions {path} are no list of objects with a `query`: give a file of ToolBench's.")
     return entries[:limit]
 
 
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
 def write(lake: Lake, entries: Sequence[dict[str, Any]], label: str, find: Find, partition: Partition) -> Receipt:
     """Put a file's entries into the lake as one shard, held out from training: others measure themselves on them.
 
-    An entry whose query is no text, or whose APIs are not there, is a reject.
+    An entry whose query is no text, whose APIs are not there, or which stands there twice, is a reject.
     """
-    rows: list[Instruction] = []
+    rows: dict[str, Instruction] = {}
     rejects: list[Reject] = []
     for number, entry in enumerate(entries):
         try:
-            rows.append(_instruction(entry, label, find))
+            row = _instruction(entry, label, find)
+            if row.id in rows:
+                raise _Broken("duplicate", "The same query with the same id stands there before.")
+            rows[row.id] = row
         except _Broken as broken:
             reason, detail = broken.args
             record = f"{label}#{entry.get('query_id', number)}"
@@ -62,12 +70,18 @@ def write(lake: Lake, entries: Sequence[dict[str, Any]], label: str, find: Find,
         stage=STAGE,
         label=label,
         partition=partition,
-        records=[r.id for r in rows],
-        content=digest([entries, [r.candidates for r in rows]]),
+        records=list(rows),
+        content=digest([entries, [r.candidates for r in rows.values()]]),
         params={"version": _VERSION},
     )
     return lake.receipt(spec.digest) or lake.finish(
-        spec, {Instruction: rows, Reject: rejects}, taken_in=len(entries), passed_on=len(rows)
+        spec,
+        {
+            Instruction: [replace(r, spec=spec.digest) for r in rows.values()],
+            Reject: [replace(r, spec=spec.digest) for r in rejects],
+        },
+        taken_in=len(entries),
+        passed_on=len(rows),
     )
 
 
@@ -77,22 +91,26 @@ def _instruction(entry: dict[str, Any], label: str, find: Find) -> Instruction:
     text = query[0] if isinstance(query, list) and query else query
     if not isinstance(text, str) or not text.strip():
         raise _Broken("malformed", "The query is no text.")
-    documents = [d for d in entry.get("api_list") or [] if isinstance(d, dict)]
-    found = [_find(find, d.get("category_name"), d.get("tool_name"), d.get("api_name")) for d in documents]
-    candidates = list({a.id: a for a in found if a is not None}.values())
+    named = [n[:2] for n in _list(entry, "relevant APIs") if isinstance(n, list)]
+    candidates: dict[str, Api] = {}
+    relevant: dict[str, None] = {}
+    for document in _list(entry, "api_list"):
+        if (names := _names(document)) and (api := find(*names)):
+            candidates[api.id] = api
+            if list(names[1:]) in named:  # as the file spells them: the catalogue may spell them otherwise
+                relevant[api.id] = None
     if not candidates:
         raise _Broken("no_candidates", "None of its APIs can be used.")
-    named = {(str(tool), str(api)) for tool, api, *_ in entry.get("relevant APIs") or []}
-    relevant = [a.id for a in candidates if (a.tool, a.name) in named]
+    apis = list(candidates.values())
     return Instruction(
         id=digest([label, entry.get("query_id"), text]),
-        group=_group(label, candidates),
-        category=candidates[0].category if len({a.category for a in candidates}) == 1 else "",
+        group=_group(label, apis),
+        category=apis[0].category if len({a.category for a in apis}) == 1 else "",
         collection="",
         combination_id="",
         text=text,
-        candidates=[a.id for a in candidates],
-        relevant=relevant,
+        candidates=list(candidates),
+        relevant=list(relevant),
         split="instruction",
         model=_ORIGIN,
         prompt_digest="",
@@ -103,9 +121,19 @@ def _instruction(entry: dict[str, Any], label: str, find: Find) -> Instruction:
     )
 
 
-def _find(find: Find, *names: Any) -> Api | None:
-    category, tool, api = names
-    return find(category, tool, api) if all(isinstance(n, str) for n in names) else None
+def _names(document: Any) -> tuple[str, str, str] | None:
+    """Category, tool and API as an API document spells them; None if one is missing."""
+    if not isinstance(document, dict):
+        return None
+    category, tool, api = (document.get(key) for key in ("category_name", "tool_name", "api_name"))
+    if isinstance(category, str) and isinstance(tool, str) and isinstance(api, str):
+        return category, tool, api
+    return None
+
+
+def _list(entry: dict[str, Any], key: str) -> list[Any]:
+    found = entry.get(key)
+    return found if isinstance(found, list) else []
 
 
 def _group(label: str, candidates: Sequence[Api]) -> Group:

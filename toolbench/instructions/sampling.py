@@ -19,7 +19,7 @@ WINDOW = 5
 TOOLS = (2, 5)
 APIS_PER_TOOL = 3
 _GIVE_UP = 200
-"""Repeats in a row after which a topic counts as exhausted."""
+"""Repeats in a row after which a topic counts as exhausted; more where it takes more to deal every tool twice."""
 
 
 class _Deck(Generic[T]):
@@ -66,7 +66,7 @@ def sample(
     windows_left = {tool: math.ceil(len(members) / WINDOW) for tool, members in by_tool.items()}
     seen: set[str] = set()
     repeats = 0
-    while repeats < _GIVE_UP:
+    while repeats < max(_GIVE_UP, 2 * len(by_tool)):
         if group == "I1":
             (tool,) = tools.deal(1)
             windows_left[tool] -= 1

@@ -12,8 +12,10 @@ Layout below the lake's root:
     manifests/<12 digits>.json            snapshots; the highest number is the current one
 """
 
+import dataclasses
 import datetime
 import io
+import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -115,7 +117,7 @@ class Lake:
 
     def _write_rows(self, record: type[Record], spec: Spec, rows: Sequence[Record]) -> Entry:
         buffer = io.BytesIO()
-        pq.write_table(to_table(record, rows), buffer, compression="zstd", write_page_checksum=True)
+        pq.write_table(_table(record, rows), buffer, compression="zstd", write_page_checksum=True)
         data = buffer.getvalue()
         key = f"tables/{record.TABLE}/{spec.digest}.parquet"
         self.store.write(key, data)
@@ -298,8 +300,17 @@ class Lake:
         return removed
 
 
+def _table(record: type[Record], rows: Sequence[Record]) -> pa.Table:
+    """The rows as an arrow table. Half a surrogate pair, which JSON can spell and UTF-8 cannot, becomes `?`."""
+    try:
+        return to_table(record, rows)
+    except UnicodeEncodeError:
+        text = json.dumps([dataclasses.asdict(row) for row in rows], ensure_ascii=False)  # type: ignore[call-overload]
+        return pa.Table.from_pylist(json.loads(text.encode("utf-8", "replace")), schema=schema_of(record))
+
+
 def known_table(name: str) -> type[Record]:
-    """The record of a table. Raises LakeError naming the tables there are."""
+    """The record of a table. Raises UsageError naming the tables there are."""
     if name not in RECORDS:
-        raise LakeError(f"There is no table {name!r}; choose one of {', '.join(RECORDS)}.")
+        raise UsageError(f"There is no table {name!r}; choose one of {', '.join(RECORDS)}.")
     return RECORDS[name]

@@ -8,6 +8,7 @@ from typing import Any
 from toolbench.apis import identity
 from toolbench.concurrency import in_order
 from toolbench.digests import canonical, digest, seed_of
+from toolbench.errors import LakeError
 from toolbench.lake import Entry, Lake, Partition, Receipt, Snapshot, Spec
 from toolbench.records import Api, ApiCall, Instruction, Reject, Reply, Response, Solution, Tool
 from toolbench.settings import Settings
@@ -22,15 +23,21 @@ VERSION = 1
 
 
 def plan(lake: Lake, view: Snapshot, settings: Settings, *, partitions: Sequence[Partition]) -> list[Spec]:
-    """Shard specifications for all instructions in `partitions`, each of at most `work.shard_size`."""
+    """Shard specifications for all instructions in `partitions`, each of at most `work.shard_size`.
+
+    Raises LakeError for an instruction whose APIs are gone, SourceError if recorded responses cannot be read.
+    """
     answers = identity(settings)
+    known: dict[str | None, dict[str, str]] = {}
     specs = []
     for partition in partitions:
         # Imported instructions brought their own APIs; all others share the catalogue's.
         came_with = partition.get("instructions")
         apis = [e for e in view.entries("apis") if e.partition.get("instructions") == came_with]
         tools = [e for e in view.entries("tools") if e.partition.get("instructions") == came_with]
-        digests = _digests(lake, apis)
+        if came_with not in known:
+            known[came_with] = _digests(lake, apis, Api) | _digests(lake, tools, Tool)
+        digests = known[came_with]
         entries = [e for e in view.entries("instructions") if e.partition == partition]
         instructions = list(lake.read(entries, Instruction))
         size = settings.work.shard_size
@@ -42,7 +49,7 @@ def plan(lake: Lake, view: Snapshot, settings: Settings, *, partitions: Sequence
                     label=f"{' '.join(partition.values())} {number}/{len(chunks)}",
                     partition=partition,
                     records=[i.id for i in chunk],
-                    content=digest([[i.text, i.split, [digests[a] for a in i.candidates]] for i in chunk]),
+                    content=digest([_content(i, digests) for i in chunk]),
                     params={
                         "version": VERSION,
                         **chat_identity(settings),
@@ -58,11 +65,23 @@ def plan(lake: Lake, view: Snapshot, settings: Settings, *, partitions: Sequence
     return specs
 
 
-def _digests(lake: Lake, entries: Sequence[Entry]) -> dict[str, str]:
-    """API id → content digest."""
+def _content(instruction: Instruction, digests: Mapping[str, str]) -> list[Any]:
+    """What decides the prompts of a search: the text, the candidate APIs, and their tools' descriptions."""
+    tools = [api.rpartition("/")[0] for api in instruction.candidates]
+    try:
+        return [instruction.text, instruction.split, [digests[i] for i in (*instruction.candidates, *tools)]]
+    except KeyError as missing:
+        raise LakeError(
+            f"Instruction {instruction.id} offers {missing}, which the catalogue no longer has: run "
+            "`toolbench refresh` over the whole catalogue."
+        ) from None
+
+
+def _digests(lake: Lake, entries: Sequence[Entry], record: type[Api | Tool]) -> dict[str, str]:
+    """API or tool id → content digest."""
     digests: dict[str, str] = {}
     for entry in entries:
-        found = lake.table(entry, Api).select(["id", "digest"]).to_pydict()
+        found = lake.table(entry, record).select(["id", "digest"]).to_pydict()
         digests |= dict(zip(found["id"], found["digest"], strict=True))
     return digests
 
@@ -127,6 +146,8 @@ async def _solve(
 
     async def call(function: str, arguments: dict[str, Any] | str) -> Response:
         text = arguments if isinstance(arguments, str) else canonical(arguments)
+        # Half a surrogate pair, which JSON can spell, fits into no URL.
+        text = text.encode("utf-8", "replace").decode()
         return await world.call(instruction.id, by_function[function], text)
 
     result = await search(task, ask, call, _rules(settings))

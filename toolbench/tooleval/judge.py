@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from toolbench import prompts
 from toolbench.concurrency import in_order
+from toolbench.dialogue import json_in
 from toolbench.digests import digest, seed_of
+from toolbench.errors import LakeError
 from toolbench.lake import Lake, Receipt, Snapshot, Spec
 from toolbench.records import Instruction, Judgment, Reject, Reply, Solution
 from toolbench.settings import Settings
@@ -62,9 +64,17 @@ def plan(view: Snapshot, settings: Settings, *, partitions: Sequence[dict[str, s
 
 
 async def judge(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], None]) -> Receipt:
-    """Work on one shard: `votes` judgments of every solution. A vote that cannot be read is a reject."""
+    """Work on one shard: `votes` judgments of every solution. A vote that cannot be read is a reject.
+
+    Raises TeacherError, TransientError, LakeError.
+    """
     solutions = list(lake.read(spec.inputs["solutions"], Solution))
     texts = {i.id: i.text for i in lake.read(spec.inputs["instructions"], Instruction)}
+    if gone := next((s for s in solutions if s.instruction_id not in texts), None):
+        raise LakeError(
+            f"Solution {gone.id} answers instruction {gone.instruction_id}, which the lake no longer has: run "
+            "`toolbench annotate` for the instructions it has now."
+        )
     ballots = [(solution, vote) for solution in solutions for vote in range(spec.params["votes"])]
 
     async with World(lake, spec, settings) as world:
@@ -104,7 +114,7 @@ async def _vote(world: World, spec: Spec, solution: Solution, text: str, vote: i
     seed = seed_of(spec.params["seed"], solution.id, vote)
     reply = await world.chat(f"{solution.id}#{vote}", messages, seed=seed, schema=("verdict", _SCHEMA), temperature=0)
     try:
-        found = json.loads(reply.content or "")
+        found = json_in(reply.content)
         if found["verdict"] in _VERDICTS:
             return _judgment(spec, solution, vote, found["verdict"], str(found.get("reason", "")), reply, seed)
         problem = f"the verdict {found['verdict']!r} is none of {', '.join(_VERDICTS)}"

@@ -311,5 +311,5 @@ def test_rejects_of_two_stages_do_not_replace_each_other(lake: Lake) -> None:
 
 def test_unknown_tables_are_named() -> None:
     assert known_table("retrieval_pairs") is RetrievalPair
-    with pytest.raises(LakeError, match="'apps'; choose one of tools, apis"):
+    with pytest.raises(UsageError, match="'apps'; choose one of tools, apis"):
         known_table("apps")
