@@ -51,10 +51,10 @@ def annotate(lake: Lake, draft: Draft, settings: Settings) -> Draft:
     base, model = lake.snapshot(), settings.teacher.model
     partitions = draft.partitions("instructions", base)
     specs = solutions.plan(lake, draft.view(base), settings, partitions=partitions)
-    searched = run_shards(lake, annotate_shard, specs, settings, solutions.STAGE)
+    searched = run_shards(lake, annotate_shard, specs, settings, solutions.STAGE, teacher=True)
     draft = finish(draft, searched, flow=NAME, main="solutions", tables=solutions.TABLES, model=model)
     specs = tooleval.plan(draft.view(base), settings, partitions=partitions)
-    judged = run_shards(lake, judge_shard, specs, settings, tooleval.STAGE)
+    judged = run_shards(lake, judge_shard, specs, settings, tooleval.STAGE, teacher=True)
     # Judgments of answers that are gone, or that nobody wants judged any more, say nothing.
     voted = [spec.partition for spec in specs]
     clear(draft, base, tooleval.STAGE, tooleval.TABLES, lambda p: p in partitions and p not in voted)

@@ -44,7 +44,7 @@ def generate(lake: Lake, draft: Draft, settings: Settings, collections: bool = T
     if missing := sorted(set(wanted) - set(known)):
         raise UsageError(f"The lake {lake.uri} has no APIs of category {missing[0]!r}; it has {', '.join(known)}.")
     specs = plan(lake, view, settings, categories=wanted, collections=collections)
-    outcome = run_shards(lake, generate_shard, specs, settings, STAGE)
+    outcome = run_shards(lake, generate_shard, specs, settings, STAGE, teacher=True)
     draft = finish(draft, outcome, flow=NAME, main="instructions", tables=TABLES, model=settings.teacher.model)
 
     planned = [spec.partition for spec in specs]
@@ -56,10 +56,11 @@ def generate(lake: Lake, draft: Draft, settings: Settings, collections: bool = T
         """It was asked for once, and is no longer; what this run was not about is left alone."""
         if partition in planned or partition.get("group") not in settings.instructions.groups:
             return False
+        everywhere = not settings.catalogue.categories
         if partition["group"] == "I3":
-            whole = collections and not settings.catalogue.categories
-            return whole and partition.get("collection") not in other_collections
-        return partition.get("category") not in other_categories
+            return collections and everywhere and partition.get("collection") not in other_collections
+        category = partition.get("category")
+        return category in wanted or (everywhere and category not in other_categories)
 
     clear(draft, base, STAGE, TABLES, stale)
     written = draft.partitions("instructions", base)

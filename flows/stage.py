@@ -1,5 +1,6 @@
 """What all stages share: work on the shards that are not done, check the counts, say what happened."""
 
+import asyncio
 import datetime
 import json
 import time
@@ -7,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event
 from typing import Any
 from uuid import UUID
 
@@ -20,11 +21,12 @@ from pydantic import BaseModel
 
 from flows.parameters import Options
 from toolbench import progress
-from toolbench.errors import LakeError, ToolbenchError
+from toolbench.errors import LakeError, TeacherError, ToolbenchError
 from toolbench.lake import Draft, Lake, Partition, Receipt, Snapshot, Spec, Usage
 from toolbench.records import Run
 from toolbench.services import services
 from toolbench.settings import Settings
+from toolbench.teacher import Teacher
 
 _POLL_SECONDS = 1.0
 
@@ -51,16 +53,25 @@ def carry_out(flow: str, options: Options, draft: str | None, stage: Stage) -> D
 
 
 def run_shards(
-    lake: Lake, task: Task[..., Receipt], specs: Sequence[Spec], settings: Settings, stage: str
+    lake: Lake,
+    task: Task[..., Receipt],
+    specs: Sequence[Spec],
+    settings: Settings,
+    stage: str,
+    *,
+    teacher: bool = False,
 ) -> "Outcome":
     """Receipts of all shards, in the order of `specs`: those that are there, and those the task makes now.
 
     At most `work.workers` tasks are under way at once. When a shard fails for good the others are still finished, so
-    that nothing paid for is lost; then its error is raised.
+    that nothing paid for is lost; then its error is raised. After a TeacherError no other is started. `teacher`: the stage asks the teacher, so that one that
+    cannot be used is found out before any shard starts.
     """
     started = time.monotonic()
     receipts, todo = _receipts(lake, specs)
     reused = len(receipts)
+    if todo and teacher:
+        asyncio.run(_check(settings))
     counter = progress.Counter(stage, sum(s.size for s in todo))
     task = task.with_options(retries=settings.work.retries)
     with _progress_artifact(stage, counter, skip=not todo) as tell:
@@ -76,6 +87,11 @@ def run_shards(
         receipts, _ = _receipts(lake, specs)
     counter.finish("unchanged" if not todo else "")
     return Outcome(stage, receipts, reused, time.monotonic() - started)
+
+
+async def _check(settings: Settings) -> None:
+    async with Teacher(settings.teacher) as teacher:
+        await teacher.check()
 
 
 def _receipts(lake: Lake, specs: Iterable[Spec]) -> tuple[list[Receipt], list[Spec]]:
@@ -95,12 +111,23 @@ def _work_on(
     """Run the task for every shard; gives the shards that have no receipt even so. Raises what a shard failed with."""
     futures: list[PrefectFuture[Receipt]] = []
     slots = BoundedSemaphore(settings.work.workers)
+    hopeless = Event()
+
+    def ended(future: PrefectFuture[Receipt]) -> None:
+        try:
+            if isinstance(future.result(raise_on_failure=False), TeacherError):
+                hopeless.set()  # no shard can do without the teacher
+        finally:
+            slots.release()  # whatever became of it: without its slot the flow would wait forever
+
     for spec in specs:
         while not slots.acquire(timeout=_POLL_SECONDS):
             tell()
+        if hopeless.is_set():
+            break
         key = lake.put_spec(spec)
         future = task.submit(lake=lake, spec=key, settings=settings, label=spec.label, counter=counter)
-        future.add_done_callback(lambda _: slots.release())
+        future.add_done_callback(ended)
         futures.append(future)
     while wait(futures, timeout=_POLL_SECONDS).not_done:
         tell()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from pathlib import PurePosixPath
 from typing import Any
 
 from prefect import Task, task
@@ -20,7 +21,7 @@ Work = Callable[[Lake, Spec, Settings, Callable[[], None]], Coroutine[Any, Any, 
 
 def cache_key(_: TaskRunContext, parameters: dict[str, Any]) -> str:
     """The shard's own name within its lake: the same in every run and on every machine."""
-    return f"{parameters['lake'].id}-{parameters['spec'].rpartition('/')[2]}"
+    return f"{parameters['lake'].id}-{PurePosixPath(parameters['spec']).stem}"
 
 
 async def may_pass(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:

@@ -10,6 +10,10 @@ from workshop import Factory, Server, chain, offline, settings_for
 
 from toolbench.lake import Lake
 
+# Read when prefect is imported, which test files do: tests report to nobody.
+os.environ["DO_NOT_TRACK"] = "1"
+os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
@@ -78,9 +82,7 @@ def factory(
     wanted = {"source": str(hub_documents), "categories": ("Science", "Location", "Mapping"), "tool_holdout": 0.3}
     wanted["held_out_categories"] = ("Mapping",)
     amount = {"total": 36, "per_combination": 3, "holdout": 0.2}
-    return chain(
-        lake, settings_for(lake, honest_teacher.url, hub_server.url, catalogue=wanted, instructions=amount)
-    )
+    return chain(lake, settings_for(lake, honest_teacher.url, hub_server.url, catalogue=wanted, instructions=amount))
 
 
 @pytest.fixture(scope="session")
@@ -113,3 +115,17 @@ def moto_server(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
     if fs.find("bucket"):
         fs.rm("bucket", recursive=True)
     s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A Prefect server of the tests' own; its database and all results lie in temporary folders."""
+    from prefect.settings import PREFECT_HOME, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    home = tmp_path_factory.mktemp("prefect")
+    with (
+        temporary_settings({PREFECT_HOME: home, PREFECT_LOCAL_STORAGE_PATH: home / "storage"}),
+        prefect_test_harness(server_startup_timeout=120),
+    ):
+        yield

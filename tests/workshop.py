@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import uvicorn
 
 from toolbench.demo import HOST
-from toolbench.lake import Draft, Lake, Receipt, Snapshot, Spec
+from toolbench.lake import Draft, Entry, Lake, Receipt, Snapshot, Spec
 from toolbench.records import Api, Parameter, Tool
 from toolbench.settings import Settings
 from toolbench.teacher.offline import Faults, create_app
@@ -125,6 +125,13 @@ def journaled(lake: Lake, spec: Spec, kind: str = "chat") -> list[dict[str, Any]
     for key, _ in lake.store.list(f"journals/{spec.digest}"):
         rows += pq.read_table(Path(lake.store.path(key)), partitioning=None).to_pylist()
     return [{**row, "answer": json.loads(row["answer"])} for row in rows if row["kind"] == kind]
+
+
+def respecified(spec: Spec, content: str = "", **inputs: list[Entry]) -> Spec:
+    """A specification with other inputs, and so with another name."""
+    return Spec.model_validate(
+        {**spec.model_dump(), "content": content or spec.content, "inputs": {**spec.inputs, **inputs}}
+    )
 
 
 def an_api(tool: str, name: str, *, category: str = "Weather", split: Any = "train", **fields: Any) -> Api:

@@ -8,16 +8,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import typer
-from click import Context
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
+from typer.models import CommandInfo
+from typer.testing import CliRunner
 
 from toolbench.settings import Settings
 
 
 def settings() -> Iterator[str]:
     """Lines: one table for the top level and one for each section."""
-    sections = {name: f.annotation for name, f in Settings.model_fields.items() if _is_section(f.annotation)}
+    found = {name: field.annotation for name, field in Settings.model_fields.items()}
+    sections = {n: kind for n, kind in found.items() if isinstance(kind, type) and issubclass(kind, BaseModel)}
     yield from _table("", Settings, skip=set(sections))
     for name, section in sections.items():
         yield f"\n## {name}\n\n{_sentence(section.__doc__)}\n"
@@ -28,17 +30,19 @@ def commands() -> Iterator[str]:
     """Lines: the help of every command."""
     from toolbench.cli import app
 
-    root = typer.main.get_command(app)
-    context = Context(root, info_name="toolbench", terminal_width=100, color=False)
-    for name in root.list_commands(context):  # type: ignore[attr-defined]
-        command = root.get_command(context, name)  # type: ignore[attr-defined]
-        yield f"\n## toolbench {name}\n"
-        text = command.get_help(Context(command, info_name=name, parent=context, terminal_width=100, color=False))
+    runner = CliRunner(env={"COLUMNS": "100", "TERMINAL_WIDTH": "100"})
+    words = [[_name(command)] for command in app.registered_commands]
+    for group in app.registered_groups:
+        inner: typer.Typer = group.typer_instance  # type: ignore[assignment]
+        words += [[group.name or ""], *([group.name or "", _name(command)] for command in inner.registered_commands)]
+    for path in sorted(words):
+        yield f"\n## toolbench {' '.join(path)}\n"
+        text = runner.invoke(app, [*path, "--help"], prog_name="toolbench").output
         yield "```text\n" + "\n".join(line.rstrip() for line in text.splitlines()).strip() + "\n```"
 
 
-def _is_section(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+def _name(command: CommandInfo) -> str:
+    return command.name or getattr(command.callback, "__name__", "").replace("_", "-")
 
 
 def _table(prefix: str, model: type[BaseModel], skip: set[str]) -> Iterator[str]:

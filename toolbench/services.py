@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from toolbench.demo import HOST
 from toolbench.errors import ToolbenchError
@@ -36,16 +36,30 @@ def services(settings: Settings) -> Iterator[Settings]:
         yield settings
 
 
-@contextmanager
-def _process(command: str) -> Iterator[int]:
-    """`toolbench <command>` on a free port; it ends when its standard input does, so also when we are killed."""
-    arguments = [sys.executable, "-m", "toolbench", command, "--port", "0", "--until-eof"]
+def _process(command: str) -> AbstractContextManager[int]:
     # Its key is for clients elsewhere: a teacher of our own is asked without one.
     environment = {name: value for name, value in os.environ.items() if name != "TOOLBENCH_OFFLINE_KEY"}
+    return child("toolbench", [command, "--port", "0", "--until-eof"], f"The {command}", environment)
+
+
+@contextmanager
+def child(module: str, arguments: Sequence[str], name: str, environment: Mapping[str, str]) -> Iterator[int]:
+    """A Python module as a process for the length of the block; gives the port it prints as `{"port": …}`.
+
+    It has to end when its standard input does: so it ends when we are killed, too. It is in a session of its own,
+    because Ctrl-C is for us: shards that still end well need what it serves. Raises ToolbenchError with its last words
+    if it does not start.
+    """
     # A file, because a pipe that nobody empties would stop the process once it is full.
     with tempfile.TemporaryFile("w+", errors="replace") as complaints:
         process = subprocess.Popen(
-            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True, env=environment
+            [sys.executable, "-P", "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+            env=environment,
+            start_new_session=True,
         )
         try:
             line = process.stdout.readline() if process.stdout else ""
@@ -53,7 +67,7 @@ def _process(command: str) -> Iterator[int]:
                 process.wait()
                 complaints.seek(0)
                 reason = complaints.read().strip().rpartition("\n")[2].removeprefix("toolbench: ")
-                raise ToolbenchError(f"The {command} did not start: {reason or 'no reason was given'}")
+                raise ToolbenchError(f"{name} did not start: {reason or 'no reason was given'}")
             yield int(json.loads(line)["port"])
         finally:
             for stream in (process.stdin, process.stdout):

@@ -10,7 +10,6 @@ from toolbench import __version__
 from toolbench.cli import lake, look, run, serve
 from toolbench.errors import ToolbenchError
 
-_CTRL_C = 130
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -44,10 +43,6 @@ def main() -> NoReturn:
     except ToolbenchError as error:
         typer.echo(f"toolbench: {error}", err=True)
         sys.exit(error.exit_code)
-    except SystemExit as leaving:
-        if leaving.code == _CTRL_C:  # typer has caught the KeyboardInterrupt itself, and says nothing
-            typer.echo("toolbench: stopped; the same command goes on from here.", err=True)
-        raise
     sys.exit(0)
 
 

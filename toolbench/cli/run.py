@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from toolbench.cli import options as o
+from toolbench.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -65,6 +66,8 @@ def annotate(
     """
     flags = _flags(lake, catalogue, responses, None, None, model, base_url, seed)
     settings = o.settings(**flags)
+    if instructions is not None and not Path(instructions).is_file():
+        raise UsageError(f"The instructions {instructions} are no file: give one in ToolBench's layout.")
     from toolbench.cli.watch import run_flow
 
     run_flow("annotate", _given(flags), settings, report, instructions=instructions, limit=limit)

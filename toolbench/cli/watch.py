@@ -2,8 +2,11 @@
 
 import json
 import os
+import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from toolbench.lake import Draft, Lake
 from toolbench.settings import Settings
 
 _console = Console(stderr=True)
+_GRACE_SECONDS = 3.0
 
 
 def run_flow(command: str, flags: dict[str, Any], settings: Settings, report: Path | None, **extra: Any) -> None:
@@ -26,7 +30,7 @@ def run_flow(command: str, flags: dict[str, Any], settings: Settings, report: Pa
     lake = Lake(settings.lake)
     before = lake.snapshot()
     lake.id  # noqa: B018 - a lake that cannot be written says so now, before anything starts
-    with _bars() as bars, progress.listening(bars.show):
+    with _bars() as bars, progress.listening(bars.show), _ending_soon_after_ctrl_c():
         bars.say("starting Prefect")
         done = _call(command, flags, extra)
     draft = lake.draft(done.draft) if done.draft else Draft()
@@ -48,11 +52,15 @@ def run_flow(command: str, flags: dict[str, Any], settings: Settings, report: Pa
 
 
 def _call(command: str, flags: dict[str, Any], extra: dict[str, Any]) -> Any:
+    from flows.server import start_prefect_server, wait_until_ready
+
+    start_prefect_server()  # it starts while we import
     from flows.annotate import annotate_file, annotate_solutions
     from flows.nightly import add_category, nightly_refresh
     from flows.parameters import Options
 
     options = Options(more=flags)
+    wait_until_ready()
     if command == "refresh":
         return nightly_refresh(options)
     if command == "add-category":
@@ -60,6 +68,27 @@ def _call(command: str, flags: dict[str, Any], extra: dict[str, Any]) -> Any:
     if extra["instructions"]:
         return annotate_file(options, os.fspath(Path(extra["instructions"]).absolute()), extra["limit"])
     return annotate_solutions(options)
+
+
+@contextmanager
+def _ending_soon_after_ctrl_c() -> Iterator[None]:
+    """Ctrl-C stops the flow; what is still running a little later, in threads nobody can interrupt, is left behind.
+
+    Nothing is lost by that: what came from outside is in the journals within a second.
+    """
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        typer.echo("\ntoolbench: stopped; the same command goes on from here.", err=True)
+        threading.Timer(_GRACE_SECONDS, os._exit, [130]).start()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is stop:
+            signal.signal(signal.SIGINT, before)
 
 
 class _Bars:

@@ -10,9 +10,7 @@ FORECAST = an_api("Sky", "getForecast")
 TIDE = an_api("Sea", "Tide", function="tide_for_sea")
 SHOUTED = an_api("Loud", "SEARCH_CITY", function="search_city_for_loud")
 CANDIDATES = {api.function: api for api in (FORECAST, TIDE, SHOUTED)}
-CLEAN = Written(
-    "Will it rain in Oslo tomorrow, and when is high tide there?", [FORECAST.function, TIDE.function]
-)
+CLEAN = Written("Will it rain in Oslo tomorrow, and when is high tide there?", [FORECAST.function, TIDE.function])
 
 
 def test_a_clean_instruction_passes_every_filter() -> None:

@@ -32,7 +32,9 @@ def entry(number: int = 1, query: Any = "Rain in Oslo?", **fields: Any) -> dict[
     }  # fmt: skip
 
 
-def rows_of(lake: Lake, entries: list[dict[str, Any]], label: str = "G2_query") -> tuple[list[Instruction], list[Reject]]:
+def rows_of(
+    lake: Lake, entries: list[dict[str, Any]], label: str = "G2_query"
+) -> tuple[list[Instruction], list[Reject]]:
     receipt = native.write(lake, entries, label, find, WHERE)
     receipt.check("instructions")
     view = publish(lake, [receipt], TABLES)

@@ -32,7 +32,9 @@ def tools_of(combination: Combination) -> Counter[str]:
 
 @settings(max_examples=40, deadline=None)
 @given(SHAPES, st.sampled_from(["I1", "I2", "I3"]), st.integers(0, 2**31))
-def test_combinations_are_distinct_of_the_topic_and_fixed_by_the_seed(shape: list[int], group: Group, seed: int) -> None:
+def test_combinations_are_distinct_of_the_topic_and_fixed_by_the_seed(
+    shape: list[int], group: Group, seed: int
+) -> None:
     apis = topic(shape)
     where = {"collection": "Sky"} if group == "I3" else {"category": "Weather"}
     found = list(islice(sample(apis, group, **where, seed=seed), 60))

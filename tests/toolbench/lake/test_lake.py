@@ -313,3 +313,11 @@ def test_unknown_tables_are_named() -> None:
     assert known_table("retrieval_pairs") is RetrievalPair
     with pytest.raises(UsageError, match="'apps'; choose one of tools, apis"):
         known_table("apps")
+
+
+def test_half_a_surrogate_pair_is_written_as_a_question_mark(lake: Lake) -> None:
+    """A model can spell it in JSON, as `\\ud83d`; UTF-8, and so Parquet, cannot."""
+    what = Spec(stage="s", label="", partition={}, records=[], content="", params={})
+    reject = Reject(id="r", stage="s", record_id="r", reason="too_short", detail="rain \ud83d é")
+    receipt = lake.finish(what, {Reject: [reject]}, taken_in=1, passed_on=0)
+    assert [r.detail for r in lake.read([receipt.tables["rejects"]], Reject)] == ["rain ? é"]

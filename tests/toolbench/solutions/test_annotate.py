@@ -81,9 +81,7 @@ def test_api_calls_are_those_of_the_steps(factory: Factory) -> None:
     assert sources["live"] > 20
 
 
-def test_equal_to_the_byte_whatever_the_concurrency(
-    factory: Factory, tmp_path: Path, honest_teacher: Server
-) -> None:
+def test_equal_to_the_byte_whatever_the_concurrency(factory: Factory, tmp_path: Path, honest_teacher: Server) -> None:
     lake, spec = copied(factory, tmp_path), largest(factory)
     annotated(lake, spec, settings_of(factory, honest_teacher.url, max_concurrency=1))
     names = [key for key in written(lake) if spec.digest in key]
@@ -116,7 +114,7 @@ def test_with_faults_every_instruction_still_ends_as_one_solution(
     for limit in (1, 16):
         lake, server = copied(factory, tmp_path / str(limit)), start_teacher(**faults)
         settings = settings_of(factory, server.url, max_concurrency=limit, max_retries=12)
-        for spec in factory.solutions.specs[:3]:
+        for spec in factory.solutions.specs[:2]:
             receipt = annotated(lake, spec, settings)
             receipt.check("solutions")
             rows = list(lake.read([receipt.tables["solutions"]], Solution))
@@ -125,7 +123,7 @@ def test_with_faults_every_instruction_still_ends_as_one_solution(
         server.stop()
     assert shards[0] == shards[1]
     statuses = Counter(step.status for row in rows for step in row.steps)
-    assert statuses[1], "no invented function in three shards: the fault was not tested"
+    assert statuses[1], "no invented function in a whole shard: the fault was not tested"
 
 
 def test_a_teacher_that_dies_is_asked_only_for_the_rest(
@@ -160,9 +158,7 @@ def test_a_plan_covers_what_the_prompts_are_made_of(factory: Factory, tmp_path: 
     lake = Lake(str(tmp_path / "lake"))
     assert [s.digest for s in replanned(lake, factory)] == [s.digest for s in factory.solutions.specs]
     entry = factory.instructions.view.entries("tools")[0]
-    tools = [
-        dataclasses.replace(t, description="Reworded", digest="reworded") for t in lake.read([entry], Tool)
-    ]
+    tools = [dataclasses.replace(t, description="Reworded", digest="reworded") for t in lake.read([entry], Tool)]
     spec = Spec(stage="catalogue", label="", partition=entry.partition, records=[], content="new", params={})
     receipt = lake.finish(spec, {Tool: tools}, taken_in=0, passed_on=0)
     others = [e for e in factory.instructions.view.entries("tools") if e != entry]
@@ -193,16 +189,17 @@ def test_half_a_surrogate_pair_from_a_model_is_no_crash(lake: Lake) -> None:
     where = {"group": "I1", "category": "Weather"}
     asked = Spec(stage="instructions", label="", partition=where, records=["i"], content="", params={})
     made = lake.finish(asked, {Instruction: [row]}, taken_in=1, passed_on=1)
-    view = lake.snapshot().model_copy(
-        update={"tables": {e: [r.tables[e]] for r in (there, made) for e in r.tables}}
-    )
+    view = lake.snapshot().model_copy(update={"tables": {e: [r.tables[e]] for r in (there, made) for e in r.tables}})
     server = Server(Scripted())
     settings = settings_for(lake, server.url)
     (spec,) = solutions.plan(lake, view, settings, partitions=[where])
     receipt = annotated(lake, spec, settings)
     server.stop()
     (solution,) = lake.read([receipt.tables["solutions"]], Solution)
-    assert (solution.outcome, solution.final_answer) == ("solved", "Rain ?.")
+    assert solution.outcome == "solved"
+    assert solution.final_answer.startswith("Rain ")
+    (call,) = lake.read([receipt.tables["api_calls"]], ApiCall)
+    assert call.status == 0
 
 
 class Scripted:

@@ -1,0 +1,54 @@
+"""Every flow as Prefect's UI shows it: a name, what it does, and a description for each field of its form."""
+
+import importlib
+import pkgutil
+from typing import Any
+
+import pytest
+from prefect import Flow
+from prefect.utilities.callables import parameter_schema
+
+import flows
+from flows.parameters import Options
+
+
+def _flows() -> dict[str, Flow[..., Any]]:
+    modules = [importlib.import_module(f"flows.{found.name}") for found in pkgutil.iter_modules(flows.__path__)]
+    return {item.name: item for module in modules for item in vars(module).values() if isinstance(item, Flow)}
+
+
+FLOWS = _flows()
+
+
+def test_every_flow_is_there() -> None:
+    assert sorted(FLOWS) == [
+        "add-category", "annotate-instructions", "annotate-solutions", "build-dataset", "collect-apis",
+        "generate-instructions", "nightly-refresh", "train-retriever",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(FLOWS))
+def test_every_field_of_its_form_is_described(name: str) -> None:
+    schema = parameter_schema(FLOWS[name].fn)
+    assert "options" in schema.properties
+    for field, shown in schema.properties.items():
+        assert shown.get("description"), f"{name}: {field}"
+    for field, shown in schema.definitions["Options"]["properties"].items():
+        assert shown.get("description"), f"Options.{field}"
+    assert set(schema.required) == {"options"} | ({"category", "source"} if name == "add-category" else set()) | (
+        {"path"} if name == "annotate-instructions" else set()
+    )
+
+
+@pytest.mark.parametrize("name", sorted(FLOWS))
+def test_its_description_says_what_it_does(name: str) -> None:
+    assert FLOWS[name].description
+    assert FLOWS[name].description.strip().splitlines()[0].endswith(".")
+
+
+@pytest.mark.parametrize("name", sorted(FLOWS))
+def test_default_options_are_valid(name: str) -> None:
+    needed = {"category": "Weather", "source": "somewhere", "path": "file.json"}
+    required = set(parameter_schema(FLOWS[name].fn).required) - {"options"}
+    valid = FLOWS[name].validate_parameters({"options": {}, **{k: needed[k] for k in required}})
+    assert valid["options"] == Options()

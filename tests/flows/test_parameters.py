@@ -1,0 +1,80 @@
+"""Options: what a flow can be told, and what becomes of it in settings."""
+
+import pytest
+from pydantic import ValidationError
+
+from flows.parameters import Options
+from toolbench.errors import UsageError
+from toolbench.settings import Settings
+
+
+def test_what_is_given_reaches_the_settings_and_the_rest_keeps_its_defaults() -> None:
+    options = Options(
+        lake="memory://somewhere", catalogue="tools.tar.gz", responses="answers.tar.gz", categories=["Weather"],
+        groups=["I1"], instructions=3, model="a-model", base_url="http://127.0.0.1:1/v1", seed=0,
+        more={"search.width": 3},
+    )  # fmt: skip
+    settings = options.settings()
+    assert settings.lake == "memory://somewhere"
+    assert settings.catalogue.source == "tools.tar.gz"
+    assert settings.catalogue.responses == "answers.tar.gz"
+    assert settings.catalogue.categories == ("Weather",)
+    assert settings.instructions.groups == ("I1",)
+    assert settings.instructions.total == 3
+    assert settings.teacher.model == "a-model"
+    assert settings.teacher.base_url == "http://127.0.0.1:1/v1"
+    assert settings.search.width == 3
+    assert settings.judge == Settings().judge
+
+
+def test_seed_zero_is_a_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOOLBENCH_SEED", "5")
+    assert Options().settings().seed == 5
+    assert Options(seed=0).settings().seed == 0
+
+
+@pytest.mark.parametrize("empty", [{}, {"model": "", "lake": ""}, {"model": None, "lake": None}])
+def test_what_is_left_empty_comes_from_the_environment(
+    empty: dict[str, str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOOLBENCH_TEACHER__MODEL", "theirs")
+    monkeypatch.setenv("TOOLBENCH_LAKE", "memory://theirs")
+    settings = Options(**empty, categories=[], groups=[]).settings()
+    assert (settings.teacher.model, settings.lake) == ("theirs", "memory://theirs")
+    assert settings.instructions.groups == ("I1", "I2", "I3")
+
+
+def test_a_named_field_wins_over_the_same_setting_in_more() -> None:
+    options = Options(catalogue="mine", more={"catalogue.source": "other", "seed": None})
+    assert options.settings().catalogue.source == "mine"
+    assert options.settings().seed == 0
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"teacher.api_key": "sk-1"}, {"teacher": {"api_key": "sk-1"}}, {"apis.secrets": {"host": {"key": "sk-1"}}}],
+)
+def test_a_secret_is_no_parameter(more: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="set it in the environment"):
+        Options(more=more)
+
+
+def test_an_unknown_setting_is_one_sentence() -> None:
+    with pytest.raises(UsageError, match=r"search\.widht"):
+        Options(more={"search.widht": 3}).settings()
+
+
+@pytest.mark.parametrize("wrong", [{"instructions": 0}, {"groups": ["I4"]}, {"lak": "x"}])
+def test_what_the_form_refuses(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Options(**wrong)
+
+
+def test_a_part_of_a_run_is_told_the_addresses_of_the_services_of_the_whole() -> None:
+    options = Options(instructions=3, more={"search.width": 3})
+    settings = options.settings().with_(
+        apis={"hosts": {"hub.test": "http://127.0.0.1:1"}, "methods": ("GET", "POST")},
+        catalogue={"source": "http://hub.test/index.json"},
+        teacher={"base_url": "http://127.0.0.1:2/v1"},
+    )
+    assert options.resolved(settings).settings() == settings

@@ -1,0 +1,72 @@
+"""Order, bounds and failures of concurrent work."""
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from toolbench.concurrency import in_order
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 5), max_size=30), st.integers(1, 8))
+def test_results_come_in_the_order_of_the_items(delays: list[int], limit: int) -> None:
+    finished: list[int] = []
+    under_way = most = 0
+
+    async def work(item: tuple[int, int]) -> int:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        for _ in range(item[1]):
+            await asyncio.sleep(0)
+        under_way -= 1
+        return item[0]
+
+    items = list(enumerate(delays))
+    results = asyncio.run(in_order(items, work, limit=limit, done=lambda: finished.append(1)))
+    assert results == list(range(len(items)))
+    assert len(finished) == len(items)
+    assert most <= limit
+    assert most == min(limit, len(items))
+
+
+def test_the_first_failure_is_raised_as_it_is_and_the_rest_is_cancelled() -> None:
+    cancelled: list[int] = []
+    started: list[int] = []
+
+    async def work(item: int) -> None:
+        started.append(item)
+        if item == 1:
+            raise ValueError("this one")
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.append(item)
+            raise
+
+    with pytest.raises(ValueError, match="this one"):
+        asyncio.run(in_order(range(10), work, limit=3))
+    assert sorted(cancelled) == [0, 2]
+    assert started == [0, 1, 2]
+
+
+def test_cancelling_the_whole_cancels_every_part() -> None:
+    cancelled: list[int] = []
+
+    async def work(item: int) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            cancelled.append(item)
+
+    async def main() -> None:
+        task = asyncio.create_task(in_order(range(4), work, limit=2))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(main())
+    assert sorted(cancelled) == [0, 1]

@@ -1,0 +1,34 @@
+"""Prompts: files with a digest, and no silent gaps."""
+
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+import pytest
+
+import toolbench
+from toolbench import prompts
+
+FOUND = sorted(Path(toolbench.__file__).parent.rglob("prompts/*.md.jinja"))
+
+
+def test_there_are_prompts() -> None:
+    assert len(FOUND) > 8
+
+
+@pytest.mark.parametrize("path", FOUND, ids=lambda p: f"{p.parents[1].name}/{p.name}")
+def test_every_prompt_loads_and_is_named_by_its_source(path: Path) -> None:
+    prompt = prompts.load(f"toolbench.{path.parents[1].name}", path.name.removesuffix(".md.jinja"))
+    assert prompt.digest == hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    assert files("toolbench").joinpath(path.parents[1].name, "prompts", path.name).is_file()
+
+
+def test_a_missing_value_is_no_empty_text() -> None:
+    task = prompts.load("toolbench.instructions", "task")
+    with pytest.raises(jinja2.UndefinedError):
+        task.render(multi=True, count=3)
+    text = task.render(multi=True, count=3, documents='{"apis": ["<b> & \\" \'"]}')
+    assert '{"apis": ["<b> & \\" \'"]}' in text, "prompts are plain text: nothing is escaped"
+    assert "at least two different tools" in text
+    assert "at least two different tools" not in task.render(multi=False, count=3, documents="")
