@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.parameters import Options
+from flows.parameters import Options, run_name
 from flows.stage import Done, Outcome, Threads, carry_out, clear, finish, run_shards
 from tasks.annotate import annotate_shard
 from tasks.judge import judge_shard
@@ -19,7 +19,7 @@ from toolbench.settings import Settings
 NAME = "annotate-solutions"
 
 
-@flow(name=NAME, task_runner=Threads)
+@flow(name=NAME, flow_run_name=run_name, task_runner=Threads)
 def annotate_solutions(options: Options, draft: str | None = None) -> Done:
     """Search a solution path for every instruction, and have a judge look at every answer.
 
@@ -30,7 +30,7 @@ def annotate_solutions(options: Options, draft: str | None = None) -> Done:
     return carry_out(NAME, options, draft, annotate)
 
 
-@flow(name="annotate-instructions", task_runner=Threads)
+@flow(name="annotate-instructions", flow_run_name=run_name, task_runner=Threads)
 def annotate_file(options: Options, path: str, limit: int | None = None) -> Done:
     """The same for the instructions of a file in ToolBench's layout, which carry their API documents.
 

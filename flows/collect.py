@@ -4,7 +4,7 @@ import time
 
 from prefect import flow
 
-from flows.parameters import Options
+from flows.parameters import Options, run_name
 from flows.stage import Done, Outcome, carry_out, clear, finish
 from tasks.collect import collect_catalogue
 from toolbench.catalogue import STAGE, TABLES, source_label
@@ -15,7 +15,7 @@ from toolbench.settings import Settings
 NAME = "collect-apis"
 
 
-@flow(name=NAME)
+@flow(name=NAME, flow_run_name=run_name)
 def collect_apis(options: Options, draft: str | None = None, category: str = "") -> Done:
     """Read the catalogue: tools and APIs, each category a shard.
 

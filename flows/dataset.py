@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.parameters import Options
+from flows.parameters import Options, run_name
 from flows.stage import Done, Threads, carry_out, finish, run_shards
 from tasks.build import build_shard
 from toolbench import datasets
@@ -12,7 +12,7 @@ from toolbench.settings import Settings
 NAME = "build-dataset"
 
 
-@flow(name=NAME, task_runner=Threads)
+@flow(name=NAME, flow_run_name=run_name, task_runner=Threads)
 def build_dataset(options: Options, draft: str | None = None) -> Done:
     """Make training conversations and retrieval pairs of all solutions.
 

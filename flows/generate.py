@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.parameters import Options
+from flows.parameters import Options, run_name
 from flows.stage import Done, Threads, carry_out, clear, finish, run_shards
 from tasks.generate import generate_shard
 from toolbench import datasets, solutions, tooleval
@@ -21,7 +21,7 @@ _LATER = (
 """The stages that rest on instructions."""
 
 
-@flow(name=NAME, task_runner=Threads)
+@flow(name=NAME, flow_run_name=run_name, task_runner=Threads)
 def generate_instructions(options: Options, draft: str | None = None, collections: bool = True) -> Done:
     """Sample combinations of APIs and write instructions for them.
 

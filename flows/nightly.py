@@ -6,14 +6,14 @@ from flows.annotate import annotate_solutions
 from flows.collect import collect_apis
 from flows.dataset import build_dataset
 from flows.generate import generate_instructions
-from flows.parameters import Options
+from flows.parameters import Options, run_name
 from flows.retriever import train_retriever
 from flows.stage import Done, publish
 from toolbench.lake import Draft, Lake
 from toolbench.services import services
 
 
-@flow(name="nightly-refresh")
+@flow(name="nightly-refresh", flow_run_name=run_name)
 def nightly_refresh(options: Options) -> Done:
     """Collect, instruct, annotate, build, train; then publish everything at once.
 
@@ -35,11 +35,11 @@ def nightly_refresh(options: Options) -> Done:
         return Done(snapshot=publish(lake, lake.draft(draft), "nightly-refresh").number, draft=draft)
 
 
-@flow(name="add-category")
+@flow(name="add-category", flow_run_name=run_name)
 def add_category(category: str, source: str, options: Options) -> Done:
     """The whole way for one category alone, from the APIs in `source`; the rest of the lake is left as it is.
 
-    Combinations across categories (I3) wait for the next night, and so does the retriever.
+    Combinations across categories (I3) are left to a run over the whole lake, and so is the retriever.
 
     Args:
         category: The category, and the name of it for a source that names none.

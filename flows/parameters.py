@@ -1,7 +1,9 @@
 """What a flow can be told: the form in the Prefect UI. Secrets are no parameters; they come from the environment."""
 
+from pathlib import Path
 from typing import Any, Literal
 
+from prefect.runtime import flow_run
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from toolbench.settings import Settings, load
@@ -63,3 +65,12 @@ class Options(BaseModel):
             "teacher.base_url": settings.teacher.base_url,
         }
         return self.model_copy(update={"more": {**self.more, **more}})
+
+
+def run_name() -> str:
+    """What Prefect calls a run: the flow, then what it is about, as in `nightly-refresh toolenv.tar.gz Weather,Music`."""
+    given = flow_run.parameters
+    options: Options = given["options"]
+    source = options.catalogue or options.more.get("catalogue.source") or "demo hub"
+    about = [given.get("category") or ",".join(options.categories or []), Path(given.get("path") or "").name]
+    return " ".join(part for part in (flow_run.flow_name, Path(source).name, *about) if part)

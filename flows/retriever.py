@@ -3,11 +3,12 @@
 import json
 import time
 from dataclasses import asdict
+from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from flows.parameters import Options
+from flows.parameters import Options, run_name
 from flows.stage import Done, Outcome, carry_out
 from tasks.train import train_retriever_shard
 from toolbench.lake import Draft, Lake
@@ -19,7 +20,7 @@ NAME = "train-retriever"
 STAGE = "retriever"
 
 
-@flow(name=NAME)
+@flow(name=NAME, flow_run_name=run_name)
 def train_retriever(options: Options, draft: str | None = None) -> Done:
     """Train a retriever on the retrieval pairs, over all APIs of the lake.
 
@@ -58,5 +59,14 @@ def _rows(metrics: dict[str, object]) -> list[dict[str, object]]:
         figures = metrics[when]
         if isinstance(figures, dict) and figures:
             slices = {"all": figures["all"], **figures["group"]}
-            rows += [{"model": when, "queries": name, **values} for name, values in slices.items()]
+            rows += [{"model": when, "queries": name, **_readable(values)} for name, values in slices.items()]
     return rows
+
+
+def _readable(values: dict[str, Any]) -> dict[str, str]:
+    """Means with their standard errors, `0.888 ± 0.031`."""
+    return {
+        name: f"{value['mean']:.3f} ± {value['se']:.3f}" if isinstance(value, dict) else str(value)
+        for name, value in values.items()
+        if name != "queries"
+    } | {"n": str(values.get("queries", ""))}

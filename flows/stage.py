@@ -64,8 +64,8 @@ def run_shards(
     """Receipts of all shards, in the order of `specs`: those that are there, and those the task makes now.
 
     At most `work.workers` tasks are under way at once. When a shard fails for good the others are still finished, so
-    that nothing paid for is lost; then its error is raised. After a TeacherError no other is started. `teacher`: the stage asks the teacher, so that one that
-    cannot be used is found out before any shard starts.
+    that nothing paid for is lost; then its error is raised. After a TeacherError no other is started. `teacher`: the
+    stage asks the teacher, so that one that cannot be used is found out before any shard starts.
     """
     started = time.monotonic()
     receipts, todo = _receipts(lake, specs)

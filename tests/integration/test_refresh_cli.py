@@ -64,7 +64,17 @@ def _environment(home: Path, teacher: Teacher | None, **more: str) -> dict[str, 
 
 
 def _command(lake: Path, *flags: str) -> list[str]:
-    return [sys.executable, "-m", "toolbench", "refresh", "--lake", str(lake), "--instructions", str(INSTRUCTIONS), *flags]
+    return [
+        sys.executable,
+        "-m",
+        "toolbench",
+        "refresh",
+        "--lake",
+        str(lake),
+        "--instructions",
+        str(INSTRUCTIONS),
+        *flags,
+    ]
 
 
 def _run(lake: Path, environment: dict[str, str], *flags: str) -> subprocess.CompletedProcess[str]:

@@ -20,7 +20,7 @@ VERSION = 1
 def plan(view: Snapshot, *, partitions: Sequence[dict[str, str]]) -> list[Spec]:
     """One shard for every file of solutions in `partitions`."""
     specs = []
-    for number, solutions in enumerate(e for e in view.entries("solutions") if e.partition in partitions):
+    for label, solutions in view.files("solutions", partitions):
         came_with = solutions.partition.get("instructions")
         inputs = {
             "solutions": [solutions],
@@ -32,7 +32,7 @@ def plan(view: Snapshot, *, partitions: Sequence[dict[str, str]]) -> list[Spec]:
         specs.append(
             Spec(
                 stage=STAGE,
-                label=f"{' '.join(solutions.partition.values())} {number + 1}",
+                label=label,
                 partition=solutions.partition,
                 records=[solutions.spec],
                 content=digest([e.sha256 for entries in inputs.values() for e in entries]),

@@ -12,7 +12,7 @@ from toolbench.digests import digest, draw, seed_of
 from toolbench.instructions import filters
 from toolbench.instructions.filters import Reason, Written
 from toolbench.instructions.sampling import allocate, sample
-from toolbench.lake import Lake, Receipt, Snapshot, Spec
+from toolbench.lake import Lake, Receipt, Snapshot, Spec, labels
 from toolbench.records import Api, Combination, Group, Instruction, Reject, Reply, Split
 from toolbench.settings import Settings
 from toolbench.world import World, chat_identity
@@ -104,12 +104,11 @@ def _specs(
     # A shard holds about `shard_size` instructions, so fewer combinations.
     size = max(1, settings.work.shard_size // settings.instructions.per_combination)
     chunks = [combinations[i : i + size] for i in range(0, len(combinations), size)]
-    name = partition["group"] + " " + (partition.get("category") or partition.get("collection", ""))
-    for number, chunk in enumerate(chunks, 1):
+    for label, chunk in zip(labels(partition, len(chunks)), chunks, strict=True):
         used = sorted({api for c in chunk for api in c.apis})
         yield Spec(
             stage=STAGE,
-            label=f"{name} {number}/{len(chunks)}",
+            label=label,
             partition=partition,
             records=[c.id for c in chunk],
             content=digest({api: apis[api].digest for api in used}),

@@ -2,9 +2,9 @@
 
 from toolbench.lake.journal import Journal
 from toolbench.lake.lake import Lake, known_table
-from toolbench.lake.model import Draft, Entry, ModelEntry, Partition, Receipt, Snapshot, Spec, Usage
+from toolbench.lake.model import Draft, Entry, ModelEntry, Partition, Receipt, Snapshot, Spec, Usage, labels
 
 __all__ = [
     "Draft", "Entry", "Journal", "Lake", "ModelEntry", "Partition", "Receipt", "Snapshot", "Spec", "Usage",
-    "known_table",
+    "known_table", "labels",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """What the lake writes besides rows: shard specifications, receipts, snapshots. All JSON, all versioned."""
 
 import json
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -14,6 +15,12 @@ Partition = dict[str, str]
 
 FORMAT: Literal[1] = 1
 """Version of everything in this module."""
+
+
+def labels(partition: Partition, count: int) -> list[str]:
+    """What a person calls the `count` shards of a partition: `I2 Weather 1/40`, `I2 Weather 2/40`, …"""
+    words = [partition[key] for key in sorted(partition, key=lambda key: (key != "group", key))]
+    return [" ".join([*words, f"{number}/{count}"]) for number in range(1, count + 1)]
 
 
 class Model(BaseModel):
@@ -142,6 +149,12 @@ class Snapshot(Model):
     def entries(self, table: str) -> list[Entry]:
         """The files of a table; empty if it has none."""
         return self.tables.get(table, [])
+
+    def files(self, table: str, partitions: Sequence[Partition]) -> Iterator[tuple[str, Entry]]:
+        """Label and entry of each file of a table in some partitions."""
+        for partition in partitions:
+            found = [e for e in self.entries(table) if e.partition == partition]
+            yield from zip(labels(partition, len(found)), found, strict=True)
 
     def rows(self, table: str) -> int:
         """Rows of a table."""

@@ -9,7 +9,7 @@ from toolbench.apis import identity
 from toolbench.concurrency import in_order
 from toolbench.digests import canonical, digest, seed_of
 from toolbench.errors import LakeError
-from toolbench.lake import Entry, Lake, Partition, Receipt, Snapshot, Spec
+from toolbench.lake import Entry, Lake, Partition, Receipt, Snapshot, Spec, labels
 from toolbench.records import Api, ApiCall, Instruction, Reject, Reply, Response, Solution, Tool
 from toolbench.settings import Settings
 from toolbench.solutions.messages import Task, prompt_digest
@@ -42,11 +42,11 @@ def plan(lake: Lake, view: Snapshot, settings: Settings, *, partitions: Sequence
         instructions = list(lake.read(entries, Instruction))
         size = settings.work.shard_size
         chunks = [instructions[i : i + size] for i in range(0, len(instructions), size)]
-        for number, chunk in enumerate(chunks, 1):
+        for label, chunk in zip(labels(partition, len(chunks)), chunks, strict=True):
             specs.append(
                 Spec(
                     stage=STAGE,
-                    label=f"{' '.join(partition.values())} {number}/{len(chunks)}",
+                    label=label,
                     partition=partition,
                     records=[i.id for i in chunk],
                     content=digest([_content(i, digests) for i in chunk]),

@@ -38,11 +38,11 @@ def plan(view: Snapshot, settings: Settings, *, partitions: Sequence[dict[str, s
     if not settings.judge.votes:
         return []
     specs = []
-    for number, solutions in enumerate(e for e in view.entries("solutions") if e.partition in partitions):
+    for label, solutions in view.files("solutions", partitions):
         specs.append(
             Spec(
                 stage=STAGE,
-                label=f"{' '.join(solutions.partition.values())} {number + 1}",
+                label=label,
                 partition=solutions.partition,
                 records=[solutions.spec],
                 content=solutions.sha256,
