@@ -6,6 +6,7 @@ from typing import Any, Literal
 from prefect.runtime import flow_run
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from toolbench.demo import HOST
 from toolbench.settings import Settings, load
 
 
@@ -68,9 +69,10 @@ class Options(BaseModel):
 
 
 def run_name() -> str:
-    """What Prefect calls a run: the flow, then what it is about, as in `nightly-refresh toolenv.tar.gz Weather,Music`."""
+    """What Prefect calls a run: the flow and what it is about, as in `nightly-refresh toolenv.tar.gz Weather,Music`."""
     given = flow_run.parameters
     options: Options = given["options"]
-    source = options.catalogue or options.more.get("catalogue.source") or "demo hub"
+    source = options.catalogue or options.more.get("catalogue.source") or HOST
+    source = "demo hub" if HOST in source else Path(source).name
     about = [given.get("category") or ",".join(options.categories or []), Path(given.get("path") or "").name]
-    return " ".join(part for part in (flow_run.flow_name, Path(source).name, *about) if part)
+    return " ".join(part for part in (flow_run.flow_name, source, *about) if part)

@@ -59,14 +59,15 @@ def _rows(metrics: dict[str, object]) -> list[dict[str, object]]:
         figures = metrics[when]
         if isinstance(figures, dict) and figures:
             slices = {"all": figures["all"], **figures["group"]}
-            rows += [{"model": when, "queries": name, **_readable(values)} for name, values in slices.items()]
+            rows += [{"model": when, "slice": name, **_readable(values)} for name, values in slices.items()]
     return rows
 
 
 def _readable(values: dict[str, Any]) -> dict[str, str]:
-    """Means with their standard errors, `0.888 ± 0.031`."""
-    return {
-        name: f"{value['mean']:.3f} ± {value['se']:.3f}" if isinstance(value, dict) else str(value)
-        for name, value in values.items()
-        if name != "queries"
-    } | {"n": str(values.get("queries", ""))}
+    """Means with their standard errors, `0.888 ± 0.031`; one query alone has none."""
+    return {name: _figure(value) if isinstance(value, dict) else str(value) for name, value in values.items()}
+
+
+def _figure(value: dict[str, float | None]) -> str:
+    mean, error = value["mean"], value["se"]
+    return f"{mean:.3f}" + (f" ± {error:.3f}" if error is not None else "")

@@ -15,6 +15,9 @@ os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
 
+pytest_plugins = ["tiny_encoder"]
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The real data: `TOOLBENCH_TEST_DATA`, or `shared/data` beside the repository."""

@@ -150,9 +150,13 @@ def test_a_second_run_changes_nothing_and_asks_nobody(first: First, home: Path, 
 
 
 def test_the_same_inputs_give_the_same_bytes_whatever_the_concurrency(
-    first: First, home: Path, teacher: Teacher, tmp_path: Path
+    first: First, home: Path, teacher: Teacher, tiny_base: str, tmp_path: Path
 ) -> None:
-    one_by_one = {"TOOLBENCH_TEACHER__MAX_CONCURRENCY": "1", "TOOLBENCH_WORK__WORKERS": "1"}
+    one_by_one = {
+        "TOOLBENCH_TEACHER__MAX_CONCURRENCY": "1",
+        "TOOLBENCH_WORK__WORKERS": "1",
+        "TOOLBENCH_RETRIEVER__BASE": tiny_base,
+    }
     lake = tmp_path / "lake"
     result = _run(lake, _environment(home, teacher, **one_by_one))
     assert result.returncode == 0, result.stderr
@@ -160,10 +164,14 @@ def test_the_same_inputs_give_the_same_bytes_whatever_the_concurrency(
 
 
 def test_killed_in_mid_annotation_it_resumes_and_pays_for_nothing_twice(
-    first: First, home: Path, slow_teacher: Teacher, tmp_path: Path
+    first: First, home: Path, slow_teacher: Teacher, tiny_base: str, tmp_path: Path
 ) -> None:
     lake = tmp_path / "lake"
-    limits = {"TOOLBENCH_TEACHER__MAX_CONCURRENCY": str(CONCURRENCY), "TOOLBENCH_WORK__WORKERS": str(WORKERS)}
+    limits = {
+        "TOOLBENCH_TEACHER__MAX_CONCURRENCY": str(CONCURRENCY),
+        "TOOLBENCH_WORK__WORKERS": str(WORKERS),
+        "TOOLBENCH_RETRIEVER__BASE": tiny_base,
+    }
     environment = _environment(home, slow_teacher, **limits)
     slow_teacher.reset()
     process = subprocess.Popen(
