@@ -39,7 +39,8 @@ class Teacher:
 def _teacher(*flags: str) -> Iterator[Teacher]:
     command = [sys.executable, "-m", "toolbench", "teacher", "--port", "0", "--until-eof", *flags]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout and process.stdin
+    assert process.stdout
+    assert process.stdin
     yield Teacher(f"http://127.0.0.1:{json.loads(process.stdout.readline())['port']}")
     process.stdin.close()
     process.wait(10)
@@ -156,6 +157,7 @@ def test_the_same_inputs_give_the_same_bytes_whatever_the_concurrency(
         "TOOLBENCH_TEACHER__MAX_CONCURRENCY": "1",
         "TOOLBENCH_WORK__WORKERS": "1",
         "TOOLBENCH_RETRIEVER__BASE": tiny_base,
+        "TOOLBENCH_RETRIEVER__MAX_TOKENS": "64",
     }
     lake = tmp_path / "lake"
     result = _run(lake, _environment(home, teacher, **one_by_one))
@@ -171,6 +173,7 @@ def test_killed_in_mid_annotation_it_resumes_and_pays_for_nothing_twice(
         "TOOLBENCH_TEACHER__MAX_CONCURRENCY": str(CONCURRENCY),
         "TOOLBENCH_WORK__WORKERS": str(WORKERS),
         "TOOLBENCH_RETRIEVER__BASE": tiny_base,
+        "TOOLBENCH_RETRIEVER__MAX_TOKENS": "64",
     }
     environment = _environment(home, slow_teacher, **limits)
     slow_teacher.reset()
