@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any
 
 from toolbench.apis import Chain, open_chain
-from toolbench.digests import canonical
 from toolbench.lake import Journal, Lake, Spec, Usage
 from toolbench.records import Api, FunctionCall, Reply, Response
 from toolbench.settings import Settings
@@ -78,10 +77,12 @@ class World:
 
 
 def chat_identity(settings: Settings, *, temperature: float | None = None) -> dict[str, Any]:
-    """What decides the teacher's replies besides the messages: part of a shard's specification."""
+    """What decides the teacher's replies besides the messages: part of a shard's specification.
+
+    Prices are not: what a reply cost is a fact of the day it was paid for, and a new price list must not pay it again.
+    """
     return {
         "model": settings.teacher.model,
         "temperature": settings.teacher.temperature if temperature is None else temperature,
         "max_output_tokens": settings.teacher.max_output_tokens,
-        "prices": canonical(settings.teacher.prices.get(settings.teacher.model, (0.0, 0.0))),
     }

@@ -5,7 +5,7 @@ Layout below the lake's root:
     lake.json                             the lake's id
     specs/<stage>/<spec>.json             what a shard is made from
     journals/<spec>/….parquet             what the outside world answered while it was made
-    tables/<table>/<spec>.parquet         its rows
+    tables/<table>/<spec>-<hash>.parquet  its rows
     receipts/<spec>.json                  written last: the shard is done
     drafts/<digest>.json                  a change on its way from stage to stage
     models/<name>/<spec>/…                trained models
@@ -87,7 +87,11 @@ class Lake:
         outcomes: Mapping[str, int] | None = None,
         model: str = "",
     ) -> Receipt:
-        """Write a shard's files and then its receipt. The same rows give the same bytes at the same keys."""
+        """Write a shard's files and then its receipt. The same rows give the same bytes at the same keys.
+
+        Where two workers did the same shard at once and the world answered them differently, the first receipt stays
+        and is what both are given.
+        """
         tables = {
             record.TABLE: self._write_rows(record, spec, items)
             for record, items in sorted(rows.items(), key=lambda pair: pair[0].TABLE)
@@ -112,19 +116,21 @@ class Lake:
             model=model,
             tables=tables,
         )
-        self.store.write(f"receipts/{spec.digest}.json", receipt.model_dump_json(indent=1).encode())
+        key = f"receipts/{spec.digest}.json"
+        if not self.store.create(key, receipt.model_dump_json(indent=1).encode()):
+            return self.receipt(spec.digest) or receipt
         return receipt
 
     def _write_rows(self, record: type[Record], spec: Spec, rows: Sequence[Record]) -> Entry:
         buffer = io.BytesIO()
         pq.write_table(_table(record, rows), buffer, compression="zstd", write_page_checksum=True)
         data = buffer.getvalue()
-        key = f"tables/{record.TABLE}/{spec.digest}.parquet"
+        checksum = sha256(data)
+        # The hash keeps another worker's different bytes from being written over these, which may be published by then.
+        key = f"tables/{record.TABLE}/{spec.digest}-{checksum[:8]}.parquet"
         self.store.write(key, data)
         partition = {**spec.partition, "stage": spec.stage} if record.TABLE == "rejects" else spec.partition
-        return Entry(
-            path=key, rows=len(rows), bytes=len(data), sha256=sha256(data), partition=partition, spec=spec.digest
-        )
+        return Entry(path=key, rows=len(rows), bytes=len(data), sha256=checksum, partition=partition, spec=spec.digest)
 
     # Reading
 
@@ -276,16 +282,16 @@ class Lake:
             raise UsageError(f"At least one snapshot has to be kept, not {keep}; to remove all, delete {self.uri}.")
         numbers = self.numbers()
         kept = [self.snapshot(n) for n in numbers[-keep:]]
-        specs = {e.spec for s in kept for entries in s.tables.values() for e in entries}
-        specs |= {m.spec for s in kept for m in s.models.values()}
-        manifests = {f"manifests/{n:012d}.json" for n in numbers[-keep:]}
+        entries = [e for s in kept for found in s.tables.values() for e in found]
+        specs = {e.spec for e in entries} | {m.spec for s in kept for m in s.models.values()}
+        listed = {e.path for e in entries} | {f"manifests/{n:012d}.json" for n in numbers[-keep:]}
         out = []
         for key, size in self.store.list(""):
             top, _, rest = key.partition("/")
             if top not in ("specs", "journals", "tables", "receipts", "drafts", "models", "manifests"):
                 continue
             parts = {Path(part).stem for part in rest.split("/")}
-            if key not in manifests and not (parts & specs):
+            if key not in listed and (top in ("tables", "manifests") or not parts & specs):
                 out.append((key, size))
         return out
 

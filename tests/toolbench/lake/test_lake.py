@@ -68,6 +68,17 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     assert again == receipts[1]
 
 
+def test_of_two_workers_at_one_shard_the_first_receipt_stays_and_no_published_byte_changes(lake: Lake) -> None:
+    what = spec("Weather")
+    first = lake.finish(what, {RetrievalPair: [pair(1, "Weather", "warm?")]}, taken_in=1, passed_on=1)
+    published = lake.publish(draft(first), "test")
+    # The world answered the other worker differently.
+    second = lake.finish(what, {RetrievalPair: [pair(1, "Weather", "cold?")]}, taken_in=1, passed_on=1)
+    assert second == first == lake.receipt(what.digest)
+    assert [p.query for p in lake.rows(published, RetrievalPair)] == ["warm?"]
+    assert [key for key, _ in lake.garbage(1) if key.startswith("tables/")], "the loser's file is garbage"
+
+
 def test_a_shard_is_named_by_what_decides_its_content_alone() -> None:
     base = spec("Weather")
     assert base.digest == base.model_copy(update={"label": "another"}).digest
