@@ -1,4 +1,4 @@
-"""The vocabulary: one dataclass a record, one pyarrow schema derived from it, versioned.
+"""The vocabulary: one dataclass a record, versioned; `toolbench.schemas` derives a pyarrow schema from each.
 
 Every stage reads and writes these and nothing else. Columns hold plain values; what has no fixed shape (a JSON
 Schema, an argument object) is kept as JSON text, so that any Parquet reader can open every table.
@@ -6,16 +6,10 @@ Schema, an argument object) is kept as JSON text, so that any Parquet reader can
 `spec` names the shard specification a row was made from; the `runs` table tells which run used it.
 """
 
-import dataclasses
 import json
-import types
-import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, ClassVar, Literal, TypeVar
-
-import pyarrow as pa
+from typing import Any, ClassVar, Literal
 
 Group = Literal["I1", "I2", "I3"]
 """Single-tool, intra-category multi-tool, intra-collection multi-tool (ToolBench's files say G1, G2, G3)."""
@@ -26,8 +20,6 @@ Split = Literal["train", "instruction", "tool", "category"]
 Outcome = Literal["solved", "gave_up", "out_of_budget", "failed"]
 Source = Literal["live", "recorded", "simulated", "none"]
 """Where an API's answer came from; `none`: no API was asked (a hallucinated name, bad arguments, `Finish`)."""
-
-R = TypeVar("R", bound="Record")
 
 
 class Record:
@@ -421,62 +413,3 @@ class Response:
     def envelope(self) -> str:
         """`{"error": …, "response": …}` as the model sees it before it is cut."""
         return json.dumps({"error": self.error, "response": self.response}, ensure_ascii=False)
-
-
-def _arrow_type(hint: Any) -> tuple[pa.DataType, bool]:
-    """The arrow type of a field's annotation, and whether it may be null."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (types.UnionType, typing.Union):
-        (inner,) = [a for a in arguments if a is not type(None)]
-        return _arrow_type(inner)[0], True
-    if origin is Literal:
-        return pa.string(), False
-    if origin is list:
-        inner_type, nullable = _arrow_type(arguments[0])
-        return pa.list_(pa.field("item", inner_type, nullable=nullable)), False
-    if dataclasses.is_dataclass(hint):
-        return pa.struct(_arrow_fields(hint)), False  # type: ignore[arg-type]
-    return {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[hint], False
-
-
-def _arrow_fields(cls: type) -> list[pa.Field]:
-    hints = typing.get_type_hints(cls)
-    out = []
-    for item in dataclasses.fields(cls):
-        kind, nullable = _arrow_type(hints[item.name])
-        out.append(pa.field(item.name, kind, nullable=nullable))
-    return out
-
-
-def schema_of(record: type[Record]) -> pa.Schema:
-    """The table's pyarrow schema; its metadata carry the record's name and version."""
-    metadata = {"toolbench.record": record.__name__, "toolbench.version": str(record.VERSION)}
-    return pa.schema(_arrow_fields(record), metadata=metadata)
-
-
-def to_table(record: type[R], rows: Iterable[R]) -> pa.Table:
-    """Rows as an arrow table of exactly `schema_of(record)`."""
-    return pa.Table.from_pylist([dataclasses.asdict(r) for r in rows], schema=schema_of(record))  # type: ignore[call-overload]
-
-
-@cache
-def _builder(cls: type) -> dict[str, Any]:
-    """Per field: None to pass the value through, or how to rebuild a nested dataclass."""
-    hints = typing.get_type_hints(cls)
-    builders: dict[str, Any] = {}
-    for item in dataclasses.fields(cls):
-        arguments = typing.get_args(hints[item.name])
-        nested = arguments[0] if typing.get_origin(hints[item.name]) is list else None
-        builders[item.name] = nested if dataclasses.is_dataclass(nested) else None
-    return builders
-
-
-def _build(cls: type, row: Mapping[str, Any]) -> Any:
-    builders = _builder(cls)
-    return cls(**{k: [_build(builders[k], v) for v in row[k]] if builders[k] else row[k] for k in builders if k in row})
-
-
-def from_table(record: type[R], table: pa.Table) -> Iterator[R]:
-    """The rows of an arrow table as records; a column that was added later and the file lacks takes its default."""
-    for row in table.to_pylist():
-        yield _build(record, row)

@@ -9,7 +9,18 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 
 LAYERS = (
-    ("errors", "digests", "prompts", "records", "settings", "progress", "concurrency", "documents", "dialogue"),
+    (
+        "errors",
+        "digests",
+        "prompts",
+        "records",
+        "schemas",
+        "settings",
+        "progress",
+        "concurrency",
+        "documents",
+        "dialogue",
+    ),
     ("lake", "teacher", "apis", "demo"),
     ("world", "services"),
     ("catalogue", "instructions", "solutions", "datasets", "retriever", "tooleval", "student", "agent"),

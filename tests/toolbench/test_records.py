@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from toolbench.records import RECORDS, Api, Parameter, Record, Reject, Response, Run, from_table, schema_of, to_table
+from toolbench.records import RECORDS, Api, Parameter, Record, Reject, Response, Run
+from toolbench.schemas import from_table, schema_of, to_table
 
 
 def _values(hint: Any) -> st.SearchStrategy[Any]:

@@ -29,7 +29,8 @@ from toolbench.digests import digest
 from toolbench.errors import ConflictError, LakeError, UsageError
 from toolbench.lake.model import Draft, Entry, Identity, ModelEntry, Receipt, Snapshot, Spec, Usage, parse
 from toolbench.lake.store import Store, sha256
-from toolbench.records import RECORDS, Record, Run, from_table, schema_of, to_table
+from toolbench.records import RECORDS, Record, Run
+from toolbench.schemas import from_table, schema_of, to_table
 
 R = TypeVar("R", bound=Record)
 _PUBLISH_TRIES = 20

@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 
 from toolbench.digests import draw
 from toolbench.lake import Lake, Snapshot
-from toolbench.records import Instruction, Solution, from_table
+from toolbench.records import Instruction, Solution
 from toolbench.report.scan import files, pick
+from toolbench.schemas import from_table
 
 INSTRUCTIONS_PER_GROUP = 12
 SOLUTIONS = 60

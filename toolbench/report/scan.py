@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from toolbench.lake import Lake, Snapshot
-from toolbench.records import Record, from_table
+from toolbench.records import Record
+from toolbench.schemas import from_table
 
 R = TypeVar("R", bound=Record)
 

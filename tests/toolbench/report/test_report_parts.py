@@ -6,13 +6,14 @@ import pytest
 import report_lake as small
 
 from toolbench.lake import Lake, ModelEntry, Snapshot
-from toolbench.records import Instruction, Solution, to_table
+from toolbench.records import Instruction, Solution
 from toolbench.report import samples
 from toolbench.report.catalogue import TOOLS_OF_BIG, catalogue
 from toolbench.report.retrieval import retriever
 from toolbench.report.samples import backtracked, sample_instructions, sample_solutions
 from toolbench.report.tabular import wilson
 from toolbench.report.trees import Branch, End, StepView, events
+from toolbench.schemas import to_table
 
 
 def test_wilson_by_hand() -> None:
