@@ -136,7 +136,8 @@ def _placed(values: dict[tuple[str, str], Any]) -> dict[str, Any]:
             body[name] = value
     if cookies:
         headers["Cookie"] = "; ".join(cookies)
-    return {"params": query, "headers": headers, "json": body or None}
+    # A body parameter without a name is the whole body.
+    return {"params": query, "headers": headers, "json": body.get("", body) or None}
 
 
 def _plain(value: Any) -> str:

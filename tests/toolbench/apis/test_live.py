@@ -158,6 +158,13 @@ def test_parameters_go_where_the_api_has_them(host: Host) -> None:
     assert json.loads(body) == {"data": {"deep": [None]}}
 
 
+def test_a_body_parameter_without_a_name_is_the_whole_body(host: Host) -> None:
+    what = api(parameter("", "body", shown_as="body"), method="POST")
+    call(host, what, {"body": [1, {"a": 2}]}, methods=("POST",))
+    ((_, _, _, body),) = host.seen
+    assert json.loads(body) == [1, {"a": 2}]
+
+
 @pytest.mark.parametrize("value", [".", ".."])
 def test_a_path_parameter_cannot_climb(host: Host, value: str) -> None:
     response = call(host, api(parameter("id", "path"), url="https://api.example.com/users/{id}/x"), {"id": value})
