@@ -206,6 +206,25 @@ def test_killed_in_mid_annotation_it_resumes_and_pays_for_nothing_twice(
     assert _shards(lake) == _shards(first.lake)
 
 
+def test_ctrl_c_ends_it_soon_and_says_that_the_work_is_kept(home: Path, slow_teacher: Teacher, tmp_path: Path) -> None:
+    slow_teacher.reset()
+    process = subprocess.Popen(
+        _command(tmp_path / "lake"), env=_environment(home, slow_teacher), cwd=tmp_path, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while slow_teacher.stats()["chat"] < 20:
+        assert process.poll() is None, "it ended before it could be stopped"
+        assert time.monotonic() < deadline, "the teacher was not asked"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "toolbench: stopped; the same command goes on from here." in said
+    assert "Traceback" not in said
+    assert list((tmp_path / "lake" / "journals").rglob("*.parquet"))
+
+
 @pytest.mark.parametrize(
     ("flags", "variables", "code", "sentence"),
     [

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -89,7 +88,7 @@ class Spec(Model):
     size: int = 0
     """How many records the shard will count through, for progress."""
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """16 hex digits: the shard's name."""
         return digest(self.model_dump(exclude={"label", "inputs", "size"}))

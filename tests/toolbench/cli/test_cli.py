@@ -187,7 +187,7 @@ def test_a_taken_port_is_said(tmp_path: Path, honest_teacher: Server) -> None:
     assert "Cannot listen" in said(toolbench(tmp_path, "teacher", "--port", port), 2)
 
 
-def test_ctrl_c_is_130_and_says_that_the_work_is_kept(tmp_path: Path) -> None:
+def test_ctrl_c_is_130_without_a_traceback(tmp_path: Path) -> None:
     program = (
         "import os, signal, sys, toolbench.cli.look as look\n"
         "look.load = lambda: os.kill(os.getpid(), signal.SIGINT)\n"
@@ -200,5 +200,4 @@ def test_ctrl_c_is_130_and_says_that_the_work_is_kept(tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode in (130, -signal.SIGINT)
-    assert "toolbench: stopped; the same command goes on from here." in done.stderr
     assert "Traceback" not in done.stderr

@@ -177,7 +177,7 @@ def _publish_own(uri: str, n: int) -> int:
 
 @pytest.mark.parametrize("kind", ["processes", "threads"])
 def test_writers_of_different_partitions_lose_nothing(kind: str, lake: Lake) -> None:
-    pool = ProcessPoolExecutor(8, get_context("fork")) if kind == "processes" else ThreadPoolExecutor(8)
+    pool = ProcessPoolExecutor(8, get_context("spawn")) if kind == "processes" else ThreadPoolExecutor(8)
     with pool:
         numbers = list(pool.map(_publish_own, [lake.uri] * 8, range(8)))
     assert sorted(numbers) == lake.numbers() == list(range(1, 9))

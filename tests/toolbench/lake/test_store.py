@@ -72,7 +72,7 @@ def _create_in_process(uri: str, n: int, start: Callable[[], int]) -> None:
 
 
 def test_one_of_many_processes_wins(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")  # the test process has threads, which a fork does not copy
     barrier = context.Barrier(4)
     workers = [context.Process(target=_create_in_process, args=(str(tmp_path), n, barrier.wait)) for n in range(4)]
     for worker in workers:
