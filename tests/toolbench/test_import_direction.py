@@ -23,8 +23,8 @@ LAYERS = (
     ),
     ("lake", "teacher", "apis", "demo"),
     ("world", "services"),
-    ("catalogue", "instructions", "solutions", "datasets", "retriever", "tooleval", "student", "agent"),
-    ("report",),
+    ("catalogue", "instructions", "solutions", "datasets", "retriever", "tooleval", "student"),
+    ("agent", "report"),
     ("cli",),
     ("__main__", "reference"),
 )
@@ -106,6 +106,7 @@ def test_the_package_itself_imports_nothing_of_the_house() -> None:
         ("toolbench/cli/watch.py", "import prefect", "must not know prefect"),
         ("tasks/x.py", "from flows import stage", "must not know flows"),
         ("toolbench/report/x.py", "from toolbench.cli import app", "report must not know cli"),
+        ("toolbench/solutions/x.py", "from toolbench.agent import ask", "solutions must not know agent"),
         ("toolbench/catalogue/x.py", "from toolbench.lake import Lake\nfrom toolbench.errors import X", ""),
         ("toolbench/cli/watch.py", "from flows.annotate import f", ""),
     ],

@@ -24,7 +24,7 @@ def ls(lake: LakeOption = None, snapshot: Number = None) -> None:
     Example: toolbench lake ls --lake s3://bucket/factory
     """
     opened = Lake(settings(lake=lake).lake)
-    found = _published(opened, snapshot)
+    found = published(opened, snapshot)
     table = Table(title=f"{opened.uri}: snapshot {found.number} of {found.created_at}", title_justify="left")
     for name, justify in (("table", "left"), ("rows", "right"), ("files", "right"), ("bytes", "right")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
@@ -51,7 +51,7 @@ def show(
     """
     opened = Lake(settings(lake=lake).lake)
     record = known_table(table)
-    entries = _published(opened, snapshot).entries(table)
+    entries = published(opened, snapshot).entries(table)
     if files:
         typer.echo("\n".join(opened.store.url(e.path) for e in entries))
         return
@@ -77,13 +77,14 @@ def gc(
     Example: toolbench lake gc --keep 3 --yes
     """
     opened = Lake(settings(lake=lake).lake)
-    _published(opened, None)
+    published(opened, None)
     found = opened.collect_garbage(keep) if yes else opened.garbage(keep)
     verb = "removed" if yes else "would remove (add --yes)"
     typer.echo(f"{verb} {len(found)} files, {sum(size for _, size in found):,} bytes")
 
 
-def _published(lake: Lake, number: int | None) -> Snapshot:
+def published(lake: Lake, number: int | None) -> Snapshot:
+    """A published snapshot, the newest by default. Raises LakeError if there is none, or not this one."""
     numbers = lake.numbers()
     if not numbers:
         raise LakeError(

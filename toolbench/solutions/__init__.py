@@ -4,24 +4,29 @@ from toolbench.solutions.annotate import STAGE, TABLES, annotate, plan
 from toolbench.solutions.messages import Task, prompt_digest, training_samples
 from toolbench.solutions.react_text import parse_react
 from toolbench.solutions.rules import Method, Preset, Rules, preset
-from toolbench.solutions.search import Ask, Call, CallMade, SearchResult, search
+from toolbench.solutions.search import Ask, Call, CallMade, SearchResult, Tell, search
+from toolbench.solutions.solve import CallApi, Chat, solve
 
 __all__ = [
     "STAGE",
     "TABLES",
     "Ask",
     "Call",
+    "CallApi",
     "CallMade",
+    "Chat",
     "Method",
     "Preset",
     "Rules",
     "SearchResult",
     "Task",
+    "Tell",
     "annotate",
     "parse_react",
     "plan",
     "preset",
     "prompt_digest",
     "search",
+    "solve",
     "training_samples",
 ]

@@ -7,14 +7,15 @@ from typing import Any
 
 from toolbench.apis import identity
 from toolbench.concurrency import in_order
-from toolbench.digests import canonical, digest, seed_of
+from toolbench.dialogue import Message
+from toolbench.digests import digest, seed_of
 from toolbench.errors import LakeError
 from toolbench.lake import Entry, Lake, Partition, Receipt, Snapshot, Spec, labels
 from toolbench.records import Api, ApiCall, Instruction, Reject, Reply, Response, Solution, Tool
 from toolbench.settings import Settings
-from toolbench.solutions.messages import Task, prompt_digest
-from toolbench.solutions.rules import Rules, preset
-from toolbench.solutions.search import SearchResult, search
+from toolbench.solutions.messages import prompt_digest
+from toolbench.solutions.search import SearchResult
+from toolbench.solutions.solve import solve
 from toolbench.world import World, chat_identity
 
 STAGE = "solutions"
@@ -131,40 +132,16 @@ async def _solve(
     candidates: Sequence[Api],
     tools: Mapping[str, Tool],
 ) -> _Found:
-    by_function = {api.function: api for api in candidates}
     seed = seed_of(spec.params["seed"], instruction.id)
-    task = Task(
-        instruction=instruction.text,
-        definitions=[json.loads(api.definition) for api in candidates],
-        functions={api.function: api.id for api in candidates},
-        tools=list({a.tool_id: (a.tool, tools[a.tool_id].description) for a in candidates}.values()),
-        seed=seed,
-    )
 
-    async def ask(messages: list[dict[str, Any]], offered: list[dict[str, Any]] | None, turn: int) -> Reply:
-        return await world.chat(instruction.id, messages, seed=seed_of(seed, turn), tools=offered)
+    async def chat(messages: list[Message], offered: list[dict[str, Any]] | None, seed: int) -> Reply:
+        return await world.chat(instruction.id, messages, seed=seed, tools=offered)
 
-    async def call(function: str, arguments: dict[str, Any] | str) -> Response:
-        text = arguments if isinstance(arguments, str) else canonical(arguments)
-        # Half a surrogate pair, which JSON can spell, fits into no URL.
-        text = text.encode("utf-8", "replace").decode()
-        return await world.call(instruction.id, by_function[function], text)
+    async def call(api: Api, arguments: str) -> Response:
+        return await world.call(instruction.id, api, arguments)
 
-    result = await search(task, ask, call, _rules(settings))
+    result = await solve(instruction.text, candidates, tools, settings, chat, call, seed=seed)
     return _rows(spec, instruction, settings, result, seed, {a.id: a for a in candidates})
-
-
-def _rules(settings: Settings) -> Rules:
-    wanted = settings.search
-    return preset(
-        "default",
-        method=wanted.method,
-        width=wanted.width,
-        max_depth=wanted.max_depth,
-        max_calls=wanted.max_calls,
-        tries=wanted.tries,
-        max_observation_length=wanted.max_observation,
-    )
 
 
 def _rows(

@@ -33,6 +33,13 @@ Ask = Callable[[list[Message], list[dict[str, Any]] | None, int], Awaitable[Repl
 Call = Callable[[str, dict[str, Any] | str], Awaitable[Response]]
 """A function's name and its arguments (the model's own text where that is no JSON object) to a response."""
 
+Tell = Callable[[Step], None]
+"""Shown each step as the search gets there: a call before it is made, and again with its observation."""
+
+
+def untold(step: Step) -> None:
+    """Nobody looks on."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallMade:
@@ -83,12 +90,12 @@ class SearchResult:
     """The diversity message that a turn saw, by turn."""
 
 
-async def search(task: Task, ask: Ask, call: Call, rules: Rules) -> SearchResult:
+async def search(task: Task, ask: Ask, call: Call, rules: Rules, tell: Tell = untold) -> SearchResult:
     """Searches until enough answers are found, nothing is left to try or the budget ends.
 
-    What `ask` and `call` raise passes through, cancellation included: a search has no side effects to undo.
+    What `ask`, `call` and `tell` raise passes through, cancellation included: a search has no side effects to undo.
     """
-    running = _Search(task, ask, call, rules)
+    running = _Search(task, ask, call, rules, tell)
     if rules.method == "react":
         await running.chains()
     else:
@@ -106,8 +113,8 @@ class _Frame:
 
 
 class _Search:
-    def __init__(self, task: Task, ask: Ask, call: Call, rules: Rules) -> None:
-        self.task, self.ask, self.call, self.rules = task, ask, call, rules
+    def __init__(self, task: Task, ask: Ask, call: Call, rules: Rules, tell: Tell) -> None:
+        self.task, self.ask, self.call, self.rules, self.tell = task, ask, call, rules, tell
         self.opening = messages.opening(task, rules)
         self.tools = messages.offered(task, rules)
         self.tree = Tree(self.opening)
@@ -230,7 +237,7 @@ class _Search:
     def failed(self, node: Node, reply: Reply) -> Node:
         """A pruned thought that says what went wrong; it is never shown to the model."""
         self.last_error = reply.error or "the reply was empty"
-        return self.tree.add(
+        node = self.tree.add(
             node,
             turn=self.replies,
             levels=1,
@@ -239,6 +246,8 @@ class _Search:
             status=TEACHER_FAILED,
             pruned=True,
         )
+        self.tell(node.step())
+        return node
 
     async def carry_out(
         self, node: Node, thought: str | None, reasoning: str | None, calls: list[FunctionCall]
@@ -248,6 +257,8 @@ class _Search:
         node = self.tree.add(node, turn=self.replies, levels=levels, thought=thought, reasoning=reasoning)
         new = [node]
         answered = False
+        if not calls:
+            self.tell(node.step())
         for number, call in enumerate(calls):
             if number > 0:
                 node = self.tree.add(node, turn=self.replies, levels=2)
@@ -263,6 +274,7 @@ class _Search:
 
     async def carry_out_call(self, node: Node, call: FunctionCall) -> None:
         node.function, node.arguments = call.name, call.arguments
+        self.tell(node.step())
         if call.name == FINISH:
             finished = finish(call.arguments)
             node.status, observation = finished.status, finished.observation
@@ -278,6 +290,7 @@ class _Search:
             self.calls.append(made)
         limit = self.rules.max_observation_length
         node.observation = observation if len(observation) <= limit else f"{observation[:limit]}..."
+        self.tell(node.step())
 
     def result(self) -> SearchResult:
         """The first answer; else a give-up drawn by the task's seed (tree searches only); else no path."""

@@ -1,0 +1,84 @@
+"""The APIs that a lake's retriever proposes for a question."""
+
+import tempfile
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from toolbench.errors import LakeError, UsageError
+from toolbench.lake import Lake, Snapshot
+from toolbench.records import Api, Tool
+from toolbench.retriever import MODEL, Encoder, Index
+from toolbench.schemas import from_table
+
+R = TypeVar("R", Api, Tool)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrieved:
+    """An API that the retriever proposes."""
+
+    api: Api
+    score: float
+    """Cosine between the question's and the API document's embeddings: -1 to 1."""
+
+
+def retrieve(lake: Lake, snapshot: Snapshot, question: str, top: int) -> list[Retrieved]:
+    """The `top` APIs of `snapshot` nearest to `question`, best first, no two with the same function name.
+
+    Raises UsageError if there is no question or `top` is below 1, LakeError if the snapshot has no retriever or none of
+    its APIs, ToolbenchError as `Encoder.load` does.
+    """
+    if not question.strip():
+        raise UsageError("The question is empty: ask something.")
+    if top < 1:
+        raise UsageError(f"{top} APIs cannot be retrieved: ask for at least 1.")
+    functions = _functions(lake, snapshot)
+    best: dict[str, tuple[str, float]] = {}  # function → API id and score
+    for api_id, score in _ranked(lake, snapshot, question):
+        # The catalogue may have lost an API since the training; a name can be offered once, so the better API has it.
+        if api_id in functions and functions[api_id] not in best:
+            best[functions[api_id]] = (api_id, score)
+        if len(best) == top:
+            break
+    if not best:
+        raise LakeError(
+            f"The retriever of {lake.uri} knows no API of snapshot {snapshot.number}: run `toolbench refresh`, which "
+            "trains another."
+        )
+    apis = {api.id: api for api in rows_of(lake, snapshot, Api, {api_id for api_id, _ in best.values()})}
+    return [Retrieved(api=apis[api_id], score=score) for api_id, score in best.values()]
+
+
+def rows_of(lake: Lake, snapshot: Snapshot, record: type[R], ids: Set[str]) -> Iterator[R]:
+    """The rows with these ids, whatever the size of the table."""
+    for entry in snapshot.entries(record.TABLE):
+        table = lake.table(entry, record)
+        yield from from_table(record, table.filter(pc.is_in(table["id"], pa.array(sorted(ids)))))
+
+
+def _functions(lake: Lake, snapshot: Snapshot) -> dict[str, str]:
+    """API id → function name. Of an id's rows (files of instructions bring some) the last counts, as in training."""
+    functions: dict[str, str] = {}
+    for entry in snapshot.entries(Api.TABLE):
+        found = lake.table(entry, Api).select(["id", "function"]).to_pydict()
+        functions |= dict(zip(found["id"], found["function"], strict=True))
+    return functions
+
+
+def _ranked(lake: Lake, snapshot: Snapshot, question: str) -> list[tuple[str, float]]:
+    """Every API id of the retriever's index with its score, best first."""
+    if MODEL not in snapshot.models:
+        raise LakeError(
+            f"Snapshot {snapshot.number} of {lake.uri} has no retriever: run `toolbench refresh`, which trains one."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        place = lake.get_model(snapshot.models[MODEL], Path(folder))
+        index = Index.load(place / "index")
+        embedded = Encoder.load(str(place)).encode([question])
+        ids, scores = index.search(embedded, len(index))
+    return list(zip(ids[0], map(float, scores[0]), strict=True))
