@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from toolbench.agent.retrieve import Retrieved, retrieve, rows_of
+from toolbench.agent.retrieve import Retrieved, retrieve
 from toolbench.apis import open_chain
 from toolbench.dialogue import Message
 from toolbench.digests import seed_of
@@ -56,7 +56,7 @@ async def ask(
     for found in retrieved:
         tell(found)
     apis = [found.api for found in retrieved]
-    tools = {tool.id: tool for tool in rows_of(lake, snapshot, Tool, {api.tool_id for api in apis})}
+    tools = {tool.id: tool for tool in lake.pick(snapshot, Tool, "id", {api.tool_id for api in apis})}
     async with Teacher(settings.teacher) as teacher, open_chain(settings) as chain:
 
         async def chat(messages: list[Message], offered: list[dict[str, Any]] | None, seed: int) -> Reply:

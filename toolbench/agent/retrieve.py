@@ -1,21 +1,13 @@
 """The APIs that a lake's retriever proposes for a question."""
 
 import tempfile
-from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from toolbench.errors import LakeError, UsageError
 from toolbench.lake import Lake, Snapshot
-from toolbench.records import Api, Tool
+from toolbench.records import Api
 from toolbench.retriever import MODEL, Encoder, Index
-from toolbench.schemas import from_table
-
-R = TypeVar("R", Api, Tool)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +42,8 @@ def retrieve(lake: Lake, snapshot: Snapshot, question: str, top: int) -> list[Re
             f"The retriever of {lake.uri} knows no API of snapshot {snapshot.number}: run `toolbench refresh`, which "
             "trains another."
         )
-    apis = {api.id: api for api in rows_of(lake, snapshot, Api, {api_id for api_id, _ in best.values()})}
+    apis = {api.id: api for api in lake.pick(snapshot, Api, "id", {api_id for api_id, _ in best.values()})}
     return [Retrieved(api=apis[api_id], score=score) for api_id, score in best.values()]
-
-
-def rows_of(lake: Lake, snapshot: Snapshot, record: type[R], ids: Set[str]) -> Iterator[R]:
-    """The rows with these ids, whatever the size of the table."""
-    for entry in snapshot.entries(record.TABLE):
-        table = lake.table(entry, record)
-        yield from from_table(record, table.filter(pc.is_in(table["id"], pa.array(sorted(ids)))))
 
 
 def _functions(lake: Lake, snapshot: Snapshot) -> dict[str, str]:

@@ -17,12 +17,13 @@ import datetime
 import io
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from toolbench.digests import digest
@@ -161,6 +162,13 @@ class Lake:
     def rows(self, snapshot: Snapshot, record: type[R]) -> Iterator[R]:
         """All rows of a record's table in a snapshot."""
         return self.read(snapshot.entries(record.TABLE), record)
+
+    def pick(self, snapshot: Snapshot, record: type[R], column: str, wanted: Collection[str]) -> Iterator[R]:
+        """The rows of a snapshot whose `column` is one of `wanted`; only these become records."""
+        values = pa.array(sorted(wanted), pa.string())
+        for entry in snapshot.entries(record.TABLE):
+            table = self.table(entry, record)
+            yield from from_table(record, table.filter(pc.is_in(table[column], values)))
 
     def _read(self, key: str) -> bytes:
         try:

@@ -13,7 +13,6 @@ from toolbench.report.catalogue import catalogue
 from toolbench.report.pages import page_name, render
 from toolbench.report.retrieval import retriever
 from toolbench.report.samples import sample_instructions, sample_solutions
-from toolbench.report.scan import pick
 from toolbench.report.tabular import Table
 from toolbench.settings import OFFLINE_MODEL
 
@@ -101,7 +100,7 @@ def _instructions_page(
     wanted = {i.id for group in samples.values() for i in group}
     outcomes = {
         s.instruction_id: (s.outcome, page_name(s.id) if s.id in shown else None)
-        for s in pick(lake, snapshot, Solution, "instruction_id", wanted)
+        for s in lake.pick(snapshot, Solution, "instruction_id", wanted)
     }
     return render("instructions", site=site, root="", samples=samples, outcomes_of=outcomes)
 
@@ -110,10 +109,10 @@ def _solution_pages(
     lake: Lake, snapshot: Snapshot, site: dict[str, Any], solutions: Sequence[tuple[Solution, bool]]
 ) -> Iterator[tuple[str, str]]:
     ids = {s.id for s, _ in solutions}
-    instructions = {i.id: i for i in pick(lake, snapshot, Instruction, "id", {s.instruction_id for s, _ in solutions})}
-    conversations = {c.solution_id: c for c in pick(lake, snapshot, Conversation, "solution_id", ids)}
+    instructions = {i.id: i for i in lake.pick(snapshot, Instruction, "id", {s.instruction_id for s, _ in solutions})}
+    conversations = {c.solution_id: c for c in lake.pick(snapshot, Conversation, "solution_id", ids)}
     judgments: dict[str, list[Judgment]] = defaultdict(list)
-    for judgment in sorted(pick(lake, snapshot, Judgment, "solution_id", ids), key=lambda j: (j.solution_id, j.vote)):
+    for judgment in sorted(lake.pick(snapshot, Judgment, "solution_id", ids), key=lambda j: (j.solution_id, j.vote)):
         judgments[judgment.solution_id].append(judgment)
     for solution, back in solutions:
         page = render(

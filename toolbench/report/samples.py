@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from toolbench.digests import draw
 from toolbench.lake import Lake, Snapshot
 from toolbench.records import Instruction, Solution
-from toolbench.report.scan import files, pick
+from toolbench.report.scan import files
 from toolbench.schemas import from_table
 
 INSTRUCTIONS_PER_GROUP = 12
@@ -27,7 +27,7 @@ def sample_instructions(lake: Lake, snapshot: Snapshot) -> dict[str, list[Instru
             drawn[group].append((draw(_SALT, id_), id_))
         drawn = defaultdict(list, {g: heapq.nsmallest(INSTRUCTIONS_PER_GROUP, d) for g, d in drawn.items()})
     chosen = {id_ for d in drawn.values() for _, id_ in d}
-    found = {i.id: i for i in pick(lake, snapshot, Instruction, "id", chosen)}
+    found = {i.id: i for i in lake.pick(snapshot, Instruction, "id", chosen)}
     return {group: [found[id_] for _, id_ in drawn[group]] for group in sorted(drawn)}
 
 

@@ -2,17 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from toolbench.lake import Lake, Snapshot
 from toolbench.records import Record
-from toolbench.schemas import from_table
-
-R = TypeVar("R", bound=Record)
 
 
 def files(lake: Lake, snapshot: Snapshot, record: type[Record]) -> Iterator[pa.Table]:
@@ -27,13 +23,6 @@ def count(lake: Lake, snapshot: Snapshot, record: type[Record], columns: list[st
     for table in files(lake, snapshot, record):
         counts.update(zip(*(table[name].to_pylist() for name in columns), strict=True))
     return counts
-
-
-def pick(lake: Lake, snapshot: Snapshot, record: type[R], column: str, wanted: Collection[str]) -> Iterator[R]:
-    """The rows whose `column` is one of `wanted`."""
-    values = pa.array(sorted(wanted), pa.string())
-    for table in files(lake, snapshot, record):
-        yield from from_table(record, table.filter(pc.is_in(table[column], values)))
 
 
 def query(lake: Lake, snapshot: Snapshot, tables: list[str], select: str) -> str:
