@@ -7,7 +7,7 @@ from typing import NoReturn
 import typer
 
 from toolbench import __version__
-from toolbench.cli import lake, look, run, serve
+from toolbench.cli import agent, lake, look, run, serve, student
 from toolbench.errors import ToolbenchError
 
 app = typer.Typer(
@@ -19,7 +19,9 @@ app = typer.Typer(
 )
 for module in (run, look, serve):
     module.register(app)
+app.add_typer(agent.app, name="agent")
 app.add_typer(lake.app, name="lake")
+app.add_typer(student.app, name="student")
 
 
 def _version(wanted: bool) -> None:

@@ -46,5 +46,6 @@ def _record(message: Mapping[str, Any]) -> Message:
         content=message["content"],
         tool_calls=calls,
         tool_call_id=message.get("tool_call_id"),
-        train=message["role"] == "assistant",
+        # A call of a function that was never offered is shown for what followed it, and never taught.
+        train=message["role"] == "assistant" and all(call.name != dialogue.INVENTED for call in calls),
     )

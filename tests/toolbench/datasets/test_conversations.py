@@ -108,6 +108,8 @@ def test_reasoning_is_no_part_of_it_and_invented_names_are_replaced() -> None:
     assert "SECRET" not in json.dumps([dataclasses.asdict(m) for m in found.messages])
     assert found.messages[2].tool_calls[0].name == dialogue.INVENTED
     assert [m.role for m in found.messages] == ["system", "user", "assistant", "tool", "assistant"]
+    # What was invented is shown for what followed it, and not taught.
+    assert [m.train for m in found.messages] == [False, False, False, False, True]
 
 
 @pytest.mark.parametrize("before", [1, 2])

@@ -1,0 +1,100 @@
+"""The student of a lake, and the command that makes it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from student_conversations import HELD_OUT, TRAINING, a_conversation
+from typer.testing import CliRunner
+
+from toolbench.cli import app
+from toolbench.errors import ToolbenchError
+from toolbench.lake import Draft, Lake, Spec
+from toolbench.records import Conversation
+from toolbench.student import MODEL, StudentConfig, finished, specification, train_in_lake
+
+
+def fill(lake: Lake, rows: list[Conversation]) -> None:
+    """Publish these conversations, in place of those that are there."""
+    names = [r.id for r in rows]
+    spec = Spec(stage="dataset", label="all", partition={"part": "all"}, records=names, content=str(names), params={})
+    receipt = lake.finish(spec, {Conversation: rows}, taken_in=len(rows), passed_on=len(rows))
+    draft = Draft()
+    draft.add([receipt], ("conversations",))
+    lake.publish(draft, "test")
+
+
+def run(*arguments: str) -> str:
+    """Standard output of `toolbench student …`; raises what it raises."""
+    result = CliRunner().invoke(app, ["student", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def refused(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["student", *arguments])
+    assert isinstance(result.exception, ToolbenchError), result.output
+    return str(result.exception)
+
+
+def test_a_specification_changes_with_all_that_decides(lake: Lake, tiny_llama: str, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny_llama, base)
+    fill(lake, TRAINING)
+    config = StudentConfig(base=str(base))
+    first = specification(lake.snapshot(), config)
+    assert specification(lake.snapshot(), config) == first
+    assert specification(lake.snapshot(), config.model_copy(update={"rank": 4})) != first
+    (base / "generation_config.json").write_text("{}")
+    assert specification(lake.snapshot(), config) != first, "another base under the same name"
+    shutil.rmtree(base)
+    shutil.copytree(tiny_llama, base)
+    assert specification(lake.snapshot(), config) == first
+    fill(lake, [*TRAINING, *HELD_OUT])
+    assert specification(lake.snapshot(), config) != first
+
+
+def test_the_entry_tells_the_losses_and_is_found_again(lake: Lake, tiny_llama: str, tmp_path: Path) -> None:
+    fill(lake, [*TRAINING, *HELD_OUT])
+    config, view = StudentConfig(base=tiny_llama, learning_rate=1e-2, batch_size=4), lake.snapshot()
+    assert finished(lake, specification(view, config)) is None
+    entry = train_in_lake(lake, view, config)
+    assert finished(lake, specification(view, config)) == entry
+    assert entry.metrics["loss_after"] < entry.metrics["loss_before"]
+    copy = lake.get_model(entry, tmp_path / "copy")
+    assert {"adapter_model.safetensors", "adapter_config.json", "README.md", "metrics.json"} <= set(entry.files)
+    assert (copy / "chat_template.jinja").is_file()
+
+
+def test_the_command_trains_once_and_publishes(lake: Lake, tiny_llama: str, tmp_path: Path) -> None:
+    fill(lake, [*TRAINING, *HELD_OUT])
+    arguments = ("train", "--base", tiny_llama, "--lake", lake.uri)
+    said = run(*arguments, "--out", str(tmp_path / "out"))
+    assert said.startswith("trained: 8 conversations; loss on 2 held-out ones ")
+    assert (tmp_path / "out" / "adapter_model.safetensors").is_file()
+    published = lake.snapshot()
+    assert published.flow == "finetune-student"
+    assert published.rows("conversations") == 10
+    assert run(*arguments).startswith("unchanged: 8 conversations")
+    assert lake.snapshot() == published, "what did not change publishes nothing"
+    assert run(*arguments, "--epochs", "2").startswith("trained: ")
+    assert lake.snapshot().models[MODEL] != published.models[MODEL]
+
+
+def test_the_preview_shows_what_is_learned(lake: Lake, tiny_llama: str) -> None:
+    fill(lake, [*HELD_OUT, a_conversation("t", "Oslo")])
+    said = run("preview", "--base", tiny_llama, "--lake", lake.uri)
+    assert '<|im_start|>assistant\n\u27e6<|call|>rain_for_weather {"city": "Oslo"}<|im_end|>\u27e7\n' in said
+    assert said.count("\u27e6") == said.count("\u27e7") == 2
+    assert "How much does it rain in Oslo?" in said
+    assert "conversation t: 76 of 3" in said
+
+
+@pytest.mark.parametrize("command", ["train", "preview"])
+def test_what_the_command_cannot_do_is_one_sentence(lake: Lake, tiny_llama: str, command: str) -> None:
+    assert "Nothing was published" in refused(command, "--base", tiny_llama, "--lake", lake.uri)
+    fill(lake, HELD_OUT)
+    assert "split `train`" in refused(command, "--base", tiny_llama, "--lake", lake.uri)
+    fill(lake, TRAINING)
+    assert "base `gone` cannot be loaded" in refused(command, "--base", "gone", "--lake", lake.uri)
+    assert lake.snapshot().models == {}

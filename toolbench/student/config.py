@@ -1,0 +1,71 @@
+"""What a training run of the student can be told."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class StudentConfig(BaseModel):
+    """Settings of `train`. The defaults suit some hundred conversations; `toolllama()` is ToolLLM's recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base: str
+    """The causal model to adapt: a folder, or the name of a model that the local Hugging Face cache holds. Nothing is
+    downloaded. Its tokenizer must have a chat template that shows functions and calls."""
+
+    rank: int = Field(default=16, ge=1)
+    """Rank of the adapter's matrices: more learns more and costs memory in proportion."""
+
+    alpha: int = Field(default=32, ge=1)
+    """The adapter is scaled by `alpha / rank`; raise both together to keep the step that a learning rate makes."""
+
+    dropout: float = Field(default=0.05, ge=0, lt=1)
+    """Share of the adapter's inputs that are dropped while training; helps where conversations are few."""
+
+    target_modules: str | tuple[str, ...] = "all-linear"
+    """The layers that get an adapter: `all-linear` (all but the output layer), or names such as `q_proj`."""
+
+    epochs: int = Field(default=1, ge=1)
+    """Passes over the training conversations."""
+
+    learning_rate: float = Field(default=2e-4, gt=0)
+    """The peak of AdamW's learning rate. Adapters bear about ten times what a whole model does."""
+
+    warmup: float = Field(default=0.04, ge=0, lt=1)
+    """Share of all steps in which the learning rate climbs to its peak."""
+
+    schedule: Literal["cosine", "linear"] = "cosine"
+    """How the learning rate falls to zero after the warm-up."""
+
+    batch_size: int = Field(default=8, ge=1)
+    """Conversations that make one step."""
+
+    micro_batch: int = Field(default=1, ge=1)
+    """Conversations in memory at once; gradients are added up until `batch_size`, so that the result does not depend
+    on it (dropout apart). Raise it as far as memory allows."""
+
+    max_tokens: int = Field(default=4096, ge=16)
+    """Longest conversation in tokens; observations of longer ones are shortened, and what is still longer is rejected.
+    A base that has fewer positions sets the limit itself."""
+
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    """Fixes the adapter's start, the order of conversations and the dropout: on one CPU, the same inputs then give the
+    same bytes."""
+
+    @model_validator(mode="after")
+    def _whole_steps(self) -> "StudentConfig":
+        if self.batch_size % self.micro_batch:
+            raise ValueError(f"batch_size {self.batch_size} is no multiple of micro_batch {self.micro_batch}")
+        return self
+
+    @classmethod
+    def toolllama(cls, base: str) -> "StudentConfig":
+        """ToolLLaMA as the paper trained it, with an adapter in the place of all weights.
+
+        Qin et al. 2023, appendix A.3: learning rate 5e-5, warm-up ratio 4e-2, batch 64, 8192 tokens, two epochs,
+        cosine. The paper stretched LLaMA's 2048 positions to 8192; here the base has to have them.
+        """
+        return cls(
+            base=base, epochs=2, learning_rate=5e-5, warmup=0.04, schedule="cosine", batch_size=64, max_tokens=8192
+        )
