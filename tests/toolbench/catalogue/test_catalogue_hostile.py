@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from toolbench import records
+from toolbench import records, schemas
 from toolbench.catalogue import Holdout, apis_of_instructions
 from toolbench.catalogue.assemble import Catalogue, assemble
 from toolbench.catalogue.drafts import Broken, Reading, reject
@@ -66,9 +66,9 @@ def catalogue_of(document: Any, locator: str = "tools/Weather/x.json") -> Catalo
     assert len({a.id for a in catalogue.apis}) == len(catalogue.apis)
     for api in catalogue.apis:
         jsonschema.Draft202012Validator.check_schema(json.loads(api.definition)["parameters"])
-    records.to_table(records.Api, catalogue.apis)
-    records.to_table(records.Tool, catalogue.tools)
-    records.to_table(records.Reject, catalogue.rejects)
+    schemas.to_table(records.Api, catalogue.apis)
+    schemas.to_table(records.Tool, catalogue.tools)
+    schemas.to_table(records.Reject, catalogue.rejects)
     return catalogue
 
 
