@@ -130,19 +130,19 @@ def test_without_schema_and_example_the_arguments_come_back() -> None:
     ],
 )  # fmt: skip
 def test_a_weird_schema_is_no_crash(schema: Any) -> None:
-    ask(api(schema), {"": math.pi})
+    assert json.dumps(ask(api(schema), {"": math.pi}), allow_nan=False), "a JSON value, whatever the schema"
 
 
 def test_weird_text_is_no_crash() -> None:
     deep: Any = {"type": "string"}
     for _ in range(90):
         deep = {"type": "array", "items": deep}
-    ask(api(deep))
-    ask(api({"type": "integer", "minimum": 1}), {"x": "half a pair \ud83d"})
+    assert json.dumps(ask(api(deep)), allow_nan=False)
+    assert ask(api({"type": "integer", "minimum": 1}), {"x": "half a pair \ud83d"}) >= 1
     endless = '{"type": "number", "minimum": 1e999, "maximum": NaN}'
     what = api({})
     object.__setattr__(what, "response_schema", endless)
-    ask(what)
+    assert json.dumps(ask(what), allow_nan=False)
 
 
 def test_the_crawls_schemas_are_no_crash(data_dir: Path) -> None:

@@ -85,7 +85,8 @@ def test_mutated_toolenv_documents(tool_document: dict[str, Any], data: st.DataO
 @quick
 @given(st.data())
 def test_mutated_openapi_documents(openapi_document: dict[str, Any], data: st.DataObject) -> None:
-    catalogue_of(mutated(openapi_document, data))
+    catalogue = catalogue_of(mutated(openapi_document, data))
+    assert {a.tool_id for a in catalogue.apis} == {t.id for t in catalogue.tools}
 
 
 @quick
