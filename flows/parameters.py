@@ -60,8 +60,7 @@ class Options(BaseModel):
     def resolved(self, settings: Settings) -> "Options":
         """These options for a part of this run: the services that were started for it are named in them."""
         more = {
-            "apis.hosts": settings.apis.hosts,
-            "apis.methods": list(settings.apis.methods),
+            "apis.hosts": {host: rule.model_dump(mode="json") for host, rule in settings.apis.hosts.items()},
             "catalogue.source": settings.catalogue.source,
             "teacher.base_url": settings.teacher.base_url,
         }

@@ -18,7 +18,7 @@ Split = Literal["train", "instruction", "tool", "category"]
 """`train`, or the level at which a record is held out: unseen instruction, unseen tool, unseen category."""
 
 Outcome = Literal["solved", "gave_up", "out_of_budget", "failed"]
-Source = Literal["live", "recorded", "simulated", "none"]
+Source = Literal["live", "recorded", "server", "simulated", "none"]
 """Where an API's answer came from; `none`: no API was asked (a hallucinated name, bad arguments, `Finish`)."""
 
 
@@ -44,7 +44,8 @@ class Parameter:
     default: str | None = None
     """Documented default or example, as JSON text."""
     location: str = "query"
-    """query, path, header, cookie or body."""
+    """query, path, header, cookie, body (a property of a JSON body; the whole of it if the name is empty), form or
+    multipart (a field of a form)."""
     secret: bool = False
     """A credential: never shown to a model, filled from settings at call time."""
 
@@ -62,11 +63,13 @@ class Tool(Record):
     description: str
     category: str
     """The category's folder name: space, comma and slash are `_`."""
+    category_inferred: bool = False
+    """Its source named none: it is the one whose description is nearest."""
     collections: list[str]
     base_url: str
     """Scheme, host and base path that the APIs' paths are relative to; empty if the source names none."""
     origin: str
-    """The kind of source: toolenv, openapi."""
+    """The kind of source: toolenv, openapi, postman, mcp."""
     split: Split
     """train, tool or category: the level this tool is held out at."""
     digest: str
@@ -102,9 +105,65 @@ class Api(Record):
     """JSON Schema of a good response, as JSON text, where documented."""
     response_example: str | None = None
     """An example of a good response, as JSON text, where documented."""
+    deprecated: bool = False
+    tags: list[str] = field(default_factory=list)
+    """The source's own tags, in its order."""
     split: Split = "train"
     digest: str
     """Content hash of the API's own fields: unchanged means no later stage has work to do for it."""
+    spec: str = ""
+
+
+VerdictName = Literal["working", "dead", "unauthorised", "slow", "low_quality", "rate_limited", "unsuitable", "unknown"]
+"""`unsuitable`: adult or junk by the list; `unknown`: it could not be called, so nothing is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict(Record):
+    """What screening found out about one API (ToolLLM, section 2.1), with the evidence."""
+
+    TABLE: ClassVar[str] = "verdicts"
+
+    id: str
+    """The API's id."""
+    tool_id: str
+    category: str
+    verdict: VerdictName
+    reason: str
+    """A short code to count by, for example `not_found`, `html`, `error_in_success`; empty if it works."""
+    evidence: str
+    """The calls it rests on, as a JSON list of {arguments, status, source, seconds, error, response}, or the rule."""
+    calls: int
+    p95: float | None = None
+    """Seconds; None where no call was timed."""
+    night: str
+    """The night it was screened in, as an ISO date."""
+    failed_nights: int = 0
+    """Nights in a row, this one included, in which it failed."""
+    retired: bool = False
+    """Not offered to later stages: unsuitable, or failed as many nights as settings allow."""
+    spec: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseKeys(Record):
+    """The keys of an API's responses that matter to a user, named once by the teacher from examples."""
+
+    TABLE: ClassVar[str] = "response_keys"
+
+    id: str
+    """The API's id."""
+    category: str
+    keys: list[str]
+    """Paths from the top of the response, such as `data.items[].name`; `[]` stands for every item of a list."""
+    examples: int
+    """Example responses the teacher was shown."""
+    model: str
+    prompt_digest: str
+    seed: int
+    input_tokens: int
+    output_tokens: int
+    cost: float
     spec: str = ""
 
 
@@ -378,7 +437,8 @@ class Run(Record):
 RECORDS: Mapping[str, type[Record]] = {
     r.TABLE: r
     for r in (
-        Tool, Api, Combination, Instruction, Solution, ApiCall, Conversation, RetrievalPair, Judgment, Reject, Run,
+        Tool, Api, Verdict, ResponseKeys, Combination, Instruction, Solution, ApiCall, Conversation, RetrievalPair,
+        Judgment, Reject, Run,
     )
 }  # fmt: skip
 
@@ -408,6 +468,10 @@ class Response:
     """A JSON value."""
     status: int = 0
     source: Source = "none"
+    input_tokens: int = 0
+    """What a teacher that simulated the answer used."""
+    output_tokens: int = 0
+    cost: float = 0.0
 
     @property
     def envelope(self) -> str:

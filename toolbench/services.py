@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from toolbench.demo import HOST
 from toolbench.errors import ToolbenchError
-from toolbench.settings import Settings
+from toolbench.settings import HostSettings, Settings
 
 
 @contextmanager
@@ -24,10 +24,9 @@ def services(settings: Settings) -> Iterator[Settings]:
         # Who names the hub's address runs one already.
         if not settings.catalogue.source and HOST not in settings.apis.hosts:
             port = stack.enter_context(_process("hub"))
-            hosts = {**settings.apis.hosts, HOST: f"http://127.0.0.1:{port}"}
-            # Our own hub may be asked in any way; hosts that the user named keep the user's rule.
-            methods = settings.apis.methods if settings.apis.hosts else (*settings.apis.methods, "POST")
-            settings = settings.with_(apis={"hosts": hosts, "methods": methods})
+            # Our own hub may be asked in any way and as often as one likes.
+            hub = HostSettings(connect=f"http://127.0.0.1:{port}", methods=("POST",), concurrency=64, rate=0)
+            settings = settings.with_(apis={"hosts": {**settings.apis.hosts, HOST: hub}})
         if not settings.catalogue.source:
             settings = settings.with_(catalogue={"source": f"http://{HOST}/index.json"})
         if settings.teacher.offline:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from toolbench.errors import UsageError
@@ -62,9 +62,10 @@ class CatalogueSettings(Section):
     """Which APIs."""
 
     source: str = ""
-    """A toolenv folder or tarball, an OpenAPI document (file, folder or URL) or an index URL. Empty: the demo hub."""
+    """A toolenv folder or tarball, OpenAPI or Swagger documents, Postman collections or MCP tool lists (file, folder or
+    URL), a live MCP server (`stdio:COMMAND` or its URL), or an index URL. Empty: the demo hub."""
     responses: str = ""
-    """Recorded responses in StableToolBench's layout: a folder or a tarball."""
+    """Recorded responses: a folder or a tarball in StableToolBench's layout, or a lake, whose `api_calls` are used."""
     categories: tuple[str, ...] = ()
     """Only these categories. Empty: all."""
     tool_holdout: float = Field(default=0.1, ge=0, lt=1)
@@ -75,25 +76,94 @@ class CatalogueSettings(Section):
     """Categories held out by name."""
 
 
+class HostSettings(Section):
+    """What may be sent to one host."""
+
+    connect: str = ""
+    """Where to connect: empty for the host itself, or a base URL for a name that stands for another server."""
+    methods: tuple[str, ...] = ()
+    """HTTP methods allowed besides `apis.methods`."""
+    private: bool = False
+    """The name may lead to a private, loopback or link-local address."""
+    http: bool = False
+    """It may be called without TLS."""
+    concurrency: int | None = Field(default=None, ge=1)
+    """Calls under way at once; without it `apis.concurrency_per_host`."""
+    rate: float | None = Field(default=None, ge=0)
+    """Calls a second; 0: no limit; without it `apis.rate_per_host`."""
+
+
 class ApiSettings(Section):
     """How API calls are answered."""
 
-    chain: tuple[Literal["live", "recorded", "simulated"], ...] = ()
-    """Sources asked in turn until one has an answer. Empty: recorded (where responses are given), then live (for hosts
-    that `hosts` names, and the demo hub), then simulated."""
-    hosts: dict[str, str] = Field(default_factory=dict)
-    """Hosts that may be called live. The value is where to connect: "" for the host itself, or a base URL such as
-    "http://127.0.0.1:8000" for a host name that stands for a local server. No other address is ever contacted."""
+    chain: tuple[Literal["live", "recorded", "server", "simulated"], ...] = ()
+    """Sources asked in turn until one has an answer. Empty: recorded (where responses are given), then server (where
+    `server_url` is given), then live (for hosts that `hosts` names, and the demo hub), then simulated."""
+    hosts: dict[str, HostSettings] = Field(default_factory=dict)
+    """Hosts that may be called live, by name; `*.example.com` means every host below it. The value is a table of rules,
+    or just where to connect: "" for the host itself, or a base URL such as "http://127.0.0.1:8000" for a host name that
+    stands for a local server. No other host is ever contacted."""
     methods: tuple[str, ...] = ("GET", "HEAD")
     """HTTP methods that may be called live."""
     timeout: float = Field(default=5.0, gt=0)
-    """Seconds one API call may take."""
+    """Seconds one API call may take, tries again and redirects included."""
     max_bytes: int = Field(default=262_144, ge=1024)
-    """Largest response read; what is larger is an error with status 11."""
+    """Largest response read, counted after decompression; what is larger is an error with status 11."""
+    retries: int = Field(default=2, ge=0, le=10)
+    """Tries again of a GET or HEAD after a lost connection, 502, 503, 504, or a 429 that says when."""
+    redirects: int = Field(default=3, ge=0, le=20)
+    """Redirects followed, each to an allowed host only."""
     secrets: dict[str, dict[str, SecretStr]] = Field(default_factory=dict)
-    """By host: values of credential parameters, filled in at call time and shown to nobody."""
+    """By host, or `*.example.com`: values of credential parameters, filled in at call time and shown to nobody."""
     max_concurrency: int = Field(default=8, ge=1)
     """Live calls under way at once, per shard."""
+    concurrency_per_host: int = Field(default=4, ge=1)
+    """Live calls to one host under way at once, per shard."""
+    rate_per_host: float = Field(default=10.0, ge=0)
+    """Live calls to one host a second, per shard; 0: no limit."""
+    breaker_failures: int = Field(default=10, ge=1)
+    """Timeouts and lost connections in a row after which a host is left alone for a while."""
+    breaker_seconds: float = Field(default=30.0, gt=0)
+    """How long it is left alone."""
+    server_url: str = ""
+    """A tool server that speaks ToolBench's and StableToolBench's POST protocol, for example
+    "http://127.0.0.1:8080/virtual"."""
+    server_key: SecretStr = SecretStr("")
+    """What is sent to it as `toolbench_key`."""
+    simulator: Literal["rules", "teacher"] = "rules"
+    """Who makes up simulated responses: typed rules, or the teacher from the documentation, checked by the schema."""
+
+    @field_validator("hosts", mode="before")
+    @classmethod
+    def _short_form(cls, hosts: Any) -> Any:
+        if not isinstance(hosts, Mapping):
+            return hosts
+        return {host: {"connect": rule} if isinstance(rule, str) else rule for host, rule in hosts.items()}
+
+
+class ScreeningSettings(Section):
+    """Which APIs are fit to be used (ToolLLM, section 2.1)."""
+
+    calls: int = Field(default=2, ge=1, le=50)
+    """Calls of one API at most; recorded responses count as calls."""
+    slow: float = Field(default=3.0, gt=0)
+    """Seconds; an API whose 95th percentile is above is slow."""
+    nights: int = Field(default=3, ge=1)
+    """Failed nights in a row after which an API is retired; it is revived when it works."""
+    rules: str = ""
+    """A TOML file of words, patterns and limits in place of the ones toolbench brings along."""
+
+
+class CompressionSettings(Section):
+    """How long API responses are shortened for the model (ToolLLM, section 2.1)."""
+
+    method: Literal["keys", "truncate"] = "keys"
+    """keys: reduced to the keys that matter, lists shortened, always valid JSON; truncate: cut at
+    `search.max_observation` characters, as ToolBench's release does."""
+    max_tokens: int = Field(default=2048, ge=32)
+    """Longer responses are shortened; tokens of OpenAI's o200k_base."""
+    examples: int = Field(default=3, ge=1, le=10)
+    """Responses of an API that the teacher is shown at most when it names the keys that matter."""
 
 
 class InstructionSettings(Section):
@@ -127,7 +197,7 @@ class SearchSettings(Section):
     tries: int = Field(default=1, ge=1)
     """Chains tried by react until one succeeds (ReAct@N)."""
     max_observation: int = Field(default=1024, ge=64)
-    """Characters of an API's answer that the teacher is shown."""
+    """Characters of an API's answer that the teacher is shown where `compression.method` is truncate."""
 
 
 class RetrieverSettings(Section):
@@ -177,6 +247,8 @@ class Settings(BaseSettings):
     teacher: TeacherSettings = TeacherSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
     apis: ApiSettings = ApiSettings()
+    screening: ScreeningSettings = ScreeningSettings()
+    compression: CompressionSettings = CompressionSettings()
     instructions: InstructionSettings = InstructionSettings()
     search: SearchSettings = SearchSettings()
     judge: JudgeSettings = JudgeSettings()
@@ -197,7 +269,11 @@ class Settings(BaseSettings):
 
     def with_(self, **sections: Mapping[str, Any]) -> "Settings":
         """A copy with fields of some sections replaced: `settings.with_(teacher={"model": "m"})`."""
-        changed = {name: getattr(self, name).model_copy(update=dict(values)) for name, values in sections.items()}
+        changed = {}
+        for name, values in sections.items():
+            section = getattr(self, name)
+            kept = {field: getattr(section, field) for field in type(section).model_fields}
+            changed[name] = type(section).model_validate({**kept, **values})
         return self.model_copy(update=changed)
 
 

@@ -17,11 +17,11 @@ from toolbench.settings import Settings
 def test_hub_and_teacher_run_for_the_block_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOOLBENCH_OFFLINE_KEY", "for others")  # our own teacher is asked without a key
     with services(Settings()) as settings:
-        hub, teacher = settings.apis.hosts[HOST], settings.teacher.base_url
+        hub, teacher = settings.apis.hosts[HOST].connect, settings.teacher.base_url
         assert settings.catalogue.source == f"http://{HOST}/index.json"
         assert httpx.get(f"{hub}/health").json()["status"] == "ok"
         assert httpx.get(f"{teacher}/models").status_code == 200
-        assert "POST" in settings.apis.methods
+        assert "POST" in settings.apis.hosts[HOST].methods
         with services(settings) as again:
             assert again == settings, "what runs is not started twice"
     for url in (hub, teacher):

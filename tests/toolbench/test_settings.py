@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from toolbench.errors import UsageError
-from toolbench.settings import Loaded, Settings, load, table
+from toolbench.settings import HostSettings, Loaded, Settings, load, table
 
 
 @pytest.fixture(autouse=True)
@@ -176,7 +176,7 @@ def test_lists_and_mappings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     toml(tmp_path, '[apis]\nhosts = {"api.example.com" = "http://127.0.0.1:1"}\n[teacher.prices]\n"gpt-4.1" = [1, 2]\n')
     monkeypatch.setenv("TOOLBENCH_CATALOGUE__CATEGORIES", '["Weather", "Music"]')
     loaded = load(folder=tmp_path)
-    assert loaded.settings.apis.hosts == {"api.example.com": "http://127.0.0.1:1"}
+    assert loaded.settings.apis.hosts == {"api.example.com": HostSettings(connect="http://127.0.0.1:1")}
     assert loaded.settings.teacher.prices == {"gpt-4.1": (1.0, 2.0)}
     assert loaded.settings.catalogue.categories == ("Weather", "Music")
 

@@ -77,7 +77,9 @@ def identity(settings: Settings) -> dict[str, Any]:
         "timeout": settings.apis.timeout if "live" in chain else 0,
         "max_bytes": settings.apis.max_bytes if "live" in chain else 0,
         "hosts": sorted(settings.apis.hosts) if "live" in chain else [],
-        "methods": sorted(settings.apis.methods) if "live" in chain else [],
+        "methods": sorted({m for rule in settings.apis.hosts.values() for m in rule.methods} | {*settings.apis.methods})
+        if "live" in chain
+        else [],
     }
 
 

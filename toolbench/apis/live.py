@@ -24,9 +24,12 @@ class Live:
 
     def __init__(self, settings: ApiSettings) -> None:
         self._settings = settings
-        self._hosts = {host.lower(): base for host, base in settings.hosts.items()}
+        self._hosts = {host.lower(): rule.connect for host, rule in settings.hosts.items()}
         self._secrets = {host.lower(): values for host, values in settings.secrets.items()}
-        self._methods = {method.upper() for method in settings.methods}
+        self._methods = {
+            host.lower(): {method.upper() for method in (*settings.methods, *rule.methods)}
+            for host, rule in settings.hosts.items()
+        }
         # Waiting for a turn is not the host's slowness: it counts against no timeout.
         self._turns = asyncio.Semaphore(settings.max_concurrency)
         self._client = httpx.AsyncClient(
@@ -52,7 +55,7 @@ class Live:
         except ValueError:
             return None
         host = parts.netloc.lower()
-        if host not in self._hosts or api.method.upper() not in self._methods:
+        if host not in self._hosts or api.method.upper() not in self._methods[host]:
             return None
         secrets = {name: value.get_secret_value() for name, value in self._secrets.get(host, {}).items()}
         values: dict[tuple[str, str], Any] = {}

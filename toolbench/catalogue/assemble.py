@@ -136,6 +136,7 @@ def _tool_record(tool_id: str, tool: ToolDraft, found: dict[str, list[str]], hol
         title=tool.title,
         description=description,
         category=tool.category,
+        category_inferred=tool.category_inferred,
         collections=list(tool.collections) or found.get(tool_id, []),
         base_url=tool.base_url,
         origin=tool.origin,
@@ -172,6 +173,8 @@ def _api_record(named: _Named, function: str, owner: Tool) -> Api:
         definition=text,
         response_schema=api.response_schema,
         response_example=api.response_example,
+        deprecated=api.deprecated,
+        tags=list(api.tags),
         split=owner.split,
         digest=digest([*own, api.response_schema, api.response_example]),
     )

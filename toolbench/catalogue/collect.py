@@ -10,7 +10,7 @@ from toolbench.catalogue.splits import Holdout
 from toolbench.digests import digest
 from toolbench.lake import Lake, Partition, Receipt, Spec
 from toolbench.records import Api, Reject, Tool
-from toolbench.settings import Settings
+from toolbench.settings import HostSettings, Settings
 
 STAGE = "catalogue"
 TABLES = ("tools", "apis")
@@ -47,12 +47,12 @@ def source_label(settings: Settings) -> str:
     return source.rstrip("/").rpartition("/")[2] or "catalogue"
 
 
-def _address(source: str, hosts: Mapping[str, str]) -> str:
+def _address(source: str, hosts: Mapping[str, HostSettings]) -> str:
     """Where to read from: a URL whose host stands for another address is read there."""
     if "://" not in source:
         return source
     parts = urlsplit(source)
-    base = hosts.get(parts.netloc)
+    base = hosts[parts.netloc].connect if parts.netloc in hosts else ""
     return urlunsplit(("", "", base.rstrip("/") + parts.path, parts.query, "")) if base else source
 
 

@@ -42,6 +42,8 @@ class ApiDraft:
     response_example: str | None
     pointer: str
     """JSON pointer into its document."""
+    deprecated: bool = False
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ class ToolDraft:
     title: str
     description: str
     category: str
+    """Empty if its document names none."""
+    category_inferred: bool = False
     collections: tuple[str, ...] = ()
     base_url: str
     origin: str

@@ -12,7 +12,7 @@ from toolbench.catalogue.collect import _address
 from toolbench.errors import SourceError, UsageError
 from toolbench.lake import Lake
 from toolbench.records import Api, Reject, Tool
-from toolbench.settings import Settings
+from toolbench.settings import HostSettings, Settings
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_label_is_the_same_wherever_the_source_lies(lake: Lake, source: str, l
 
 
 def test_a_host_that_stands_for_another_is_read_there() -> None:
-    hosts = {"hub.test": "http://127.0.0.1:8/", "own.test": ""}
+    hosts = {"hub.test": HostSettings(connect="http://127.0.0.1:8/"), "own.test": HostSettings()}
     assert _address("http://hub.test/index.json?v=2", hosts) == "http://127.0.0.1:8/index.json?v=2"
     for same in ("http://own.test/i.json", "http://else.test/i.json", "folder", "hub.test/i.json"):
         assert _address(same, hosts) == same
