@@ -7,12 +7,12 @@ from pathlib import Path
 from prefect import flow
 
 from flows.parameters import Options, run_name
-from flows.stage import Done, Outcome, Threads, carry_out, clear, finish, run_shards
+from flows.stage import Done, Threads, carry_out, clear, finish, run_shards
 from tasks.annotate import annotate_shard
 from tasks.judge import judge_shard
 from toolbench import catalogue, instructions, solutions, tooleval
 from toolbench.digests import digest
-from toolbench.lake import Draft, Lake
+from toolbench.lake import Draft, Lake, Outcome
 from toolbench.records import Api
 from toolbench.settings import Settings
 

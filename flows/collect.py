@@ -5,10 +5,10 @@ import time
 from prefect import flow
 
 from flows.parameters import Options, run_name
-from flows.stage import Done, Outcome, carry_out, clear, finish
+from flows.stage import Done, carry_out, finish
 from tasks.collect import collect_catalogue
-from toolbench.catalogue import STAGE, TABLES, source_label
-from toolbench.lake import Draft, Lake
+from toolbench.catalogue import STAGE, TABLES, settle, source_label
+from toolbench.lake import Draft, Lake, Outcome
 from toolbench.progress import Counter
 from toolbench.settings import Settings
 
@@ -28,16 +28,14 @@ def collect_apis(options: Options, draft: str | None = None, category: str = "")
 
 
 def collect(lake: Lake, draft: Draft, settings: Settings, category: str = "") -> Draft:
-    """The stage itself. What the same source no longer has leaves the lake, unless only some categories were read."""
+    """The stage itself, with what changed since the last time."""
     started = time.monotonic()
     counter = Counter(STAGE, 0)
     label = source_label(settings)
     receipts, reused = collect_catalogue(lake, settings, label, category)
-    outcome = Outcome(STAGE, receipts, reused, time.monotonic() - started)
+    changed = settle(lake, draft, settings, receipts)
+    outcome = Outcome(STAGE, receipts, reused, time.monotonic() - started, changed.counts)
     counter.total = sum(r.taken_in for r in receipts)
     counter.step(counter.total)
     counter.finish("unchanged" if reused == len(receipts) else "")
-    if not settings.catalogue.categories:
-        read = [r.partition for r in receipts]
-        clear(draft, lake.snapshot(), STAGE, TABLES, lambda p: p.get("source") == label and p not in read)
     return finish(draft, outcome, flow=NAME, main="apis", tables=TABLES, model="")

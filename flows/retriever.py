@@ -9,9 +9,9 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from flows.parameters import Options, run_name
-from flows.stage import Done, Outcome, carry_out
+from flows.stage import Done, carry_out
 from tasks.train import train_retriever_shard
-from toolbench.lake import Draft, Lake
+from toolbench.lake import Draft, Lake, Outcome
 from toolbench.progress import Counter
 from toolbench.retriever import MODEL, finished, specification
 from toolbench.settings import Settings

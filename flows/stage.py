@@ -1,13 +1,9 @@
 """What all stages share: work on the shards that are not done, check the counts, say what happened."""
 
 import asyncio
-import datetime
-import json
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from threading import BoundedSemaphore, Event
 from typing import Any
 from uuid import UUID
@@ -22,8 +18,7 @@ from pydantic import BaseModel
 from flows.parameters import Options
 from toolbench import progress
 from toolbench.errors import LakeError, TeacherError, ToolbenchError
-from toolbench.lake import Draft, Lake, Partition, Receipt, Snapshot, Spec, Usage
-from toolbench.records import Run
+from toolbench.lake import Draft, Lake, Outcome, Partition, Receipt, Snapshot, Spec
 from toolbench.services import services
 from toolbench.settings import Settings
 from toolbench.teacher import Teacher
@@ -60,7 +55,7 @@ def run_shards(
     stage: str,
     *,
     teacher: bool = False,
-) -> "Outcome":
+) -> Outcome:
     """Receipts of all shards, in the order of `specs`: those that are there, and those the task makes now.
 
     At most `work.workers` tasks are under way at once. When a shard fails for good the others are still finished, so
@@ -162,81 +157,20 @@ def _progress_artifact(stage: str, counter: progress.Counter, *, skip: bool) -> 
     tell(100.0)
 
 
-class Outcome:
-    """What a stage did: its receipts and the figures made of them."""
-
-    def __init__(self, stage: str, receipts: Sequence[Receipt], reused: int, seconds: float) -> None:
-        self.stage, self.receipts, self.reused, self.seconds = stage, list(receipts), reused, seconds
-
-    def run(self, flow: str, model: str, metrics: str = "{}") -> Run:
-        """The row of table `runs` for this stage."""
-        usage = sum((r.usage for r in self.receipts), Usage())
-        started = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=self.seconds)
-        return Run(
-            id="",
-            flow=flow,
-            stage=self.stage,
-            started_at=started.isoformat(timespec="seconds"),
-            seconds=round(self.seconds, 3),
-            shards=len(self.receipts),
-            shards_reused=self.reused,
-            taken_in=sum(r.taken_in for r in self.receipts),
-            passed_on=sum(r.passed_on for r in self.receipts),
-            rejected=sum(r.rejected for r in self.receipts),
-            reasons=json.dumps(_total(r.reasons for r in self.receipts)),
-            outcomes=json.dumps(_total(r.outcomes for r in self.receipts)),
-            calls=usage.calls,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cost=usage.cost,
-            model=model,
-            metrics=metrics,
-            specs=[r.spec for r in self.receipts],
-        )
-
-    def publish_table(self, stage: str) -> None:
-        """A table artifact: one row for each part of the stage, in, out, rejected by reason, calls, tokens, cost."""
-        names = sorted({name for r in self.receipts for name in r.outcomes})
-        rows = [
-            {
-                "shard": r.label,
-                "in": r.taken_in,
-                "out": r.passed_on,
-                "rejected": ", ".join(f"{k} {v}" for k, v in r.reasons.items()) or "0",
-                **{name: r.outcomes.get(name, 0) for name in names},  # the page takes its columns from row one
-                "calls": r.usage.calls,
-                "tokens": r.usage.input_tokens + r.usage.output_tokens,
-                "cost": f"${r.usage.cost:.4f}",
-            }
-            for r in self.receipts
-        ]
-        create_table_artifact(table=rows, key=f"{stage}-shards", description=f"{stage}: {len(rows)} shards")
-
-
-def _total(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """The sum of counts by name, names in order."""
-    total: Counter[str] = sum((Counter(c) for c in counts), Counter())
-    return dict(sorted(total.items()))
-
-
 def finish(draft: Draft, outcome: Outcome, *, flow: str, main: str, tables: tuple[str, ...], model: str) -> Draft:
     """Check the counts of a stage and add it to the draft. Raises LakeError if they do not add up."""
-    for receipt in outcome.receipts:
-        receipt.check(main)
-    draft.add(outcome.receipts, tables)
-    draft.runs.append(asdict(outcome.run(flow, model)))
+    outcome.add_to(draft, flow=flow, main=main, tables=tables, model=model)
     if outcome.receipts and outcome.reused < len(outcome.receipts):
-        outcome.publish_table(outcome.stage)
+        rows = outcome.rows()
+        create_table_artifact(
+            table=rows, key=f"{outcome.stage}-shards", description=f"{outcome.stage}: {len(rows)} shards"
+        )
     return draft
 
 
 def clear(draft: Draft, base: Snapshot, stage: str, tables: tuple[str, ...], gone: Callable[[Partition], bool]) -> None:
     """What a stage left in partitions of `base` that are `gone` leaves the lake, its rejects as well."""
-    for table in (*tables, "rejects"):
-        for entry in base.entries(table):
-            partition = {k: v for k, v in entry.partition.items() if k != "stage"}
-            if entry.partition.get("stage", stage) == stage and gone(partition):
-                draft.put(table, entry.partition, [])
+    draft.clear(base, stage, tables, gone)
 
 
 def publish(lake: Lake, draft: Draft, flow: str) -> Snapshot:

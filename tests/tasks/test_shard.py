@@ -11,10 +11,10 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterName
 
-from flows.stage import Outcome, Threads, run_shards
+from flows.stage import Threads, run_shards
 from tasks.shard import cache_key, shard_task
 from toolbench.errors import LakeError, TeacherError, TransientError, UsageError
-from toolbench.lake import Lake, Receipt, Spec
+from toolbench.lake import Lake, Outcome, Receipt, Spec
 from toolbench.progress import Counter
 from toolbench.settings import Settings
 

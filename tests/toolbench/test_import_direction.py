@@ -22,7 +22,7 @@ LAYERS = (
         "dialogue",
         "tokens",
     ),
-    ("lake", "teacher", "demo"),
+    ("lake", "teacher", "demo", "encoder"),
     ("apis",),
     ("world", "services"),
     (

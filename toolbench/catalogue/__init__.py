@@ -6,12 +6,13 @@ A reader a format (`toolenv`, `openapi`, `native`) makes drafts; `assemble` make
 """
 
 from toolbench.catalogue.assemble import Catalogue
-from toolbench.catalogue.collect import STAGE, TABLES, collect, source_label, write
+from toolbench.catalogue.changes import Changes, changes
+from toolbench.catalogue.collect import STAGE, TABLES, collect, settle, source_label, write
 from toolbench.catalogue.native import Lookup, apis_of_instructions
 from toolbench.catalogue.reading import read
 from toolbench.catalogue.splits import Holdout
 
 __all__ = [
-    "STAGE", "TABLES", "Catalogue", "Holdout", "Lookup", "apis_of_instructions", "collect", "read", "source_label",
-    "write",
+    "STAGE", "TABLES", "Catalogue", "Changes", "Holdout", "Lookup", "apis_of_instructions", "changes", "collect", "read",
+    "settle", "source_label", "write",
 ]  # fmt: skip

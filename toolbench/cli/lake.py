@@ -64,6 +64,32 @@ def show(
             return
 
 
+@app.command("diff")
+def diff(
+    lake: LakeOption = None,
+    since: Annotated[int | None, typer.Option(help="The earlier snapshot; the one before without it.")] = None,
+    snapshot: Number = None,
+) -> None:
+    """Print the APIs that a snapshot added (+), changed (~) and removed (-), one a line.
+
+    Example: toolbench lake diff --since 3
+    """
+    from toolbench.catalogue import changes
+
+    opened = Lake(settings(lake=lake).lake)
+    after = published(opened, snapshot)
+    earlier = [n for n in opened.numbers() if n < after.number]
+    before = published(opened, since) if since is not None else opened.snapshot(earlier[-1] if earlier else 0)
+    # APIs that came with a file of instructions are there for these alone.
+    old, new = ([e for e in s.entries("apis") if "source" in e.partition] for s in (before, after))
+    found = changes(opened, old, new)
+    for mark, ids in (("+", found.added), ("~", found.changed), ("-", found.removed)):
+        for name in ids:
+            typer.echo(f"{mark} {name}")
+    said = ", ".join(f"{count:,} {what}" for what, count in found.counts.items())
+    typer.echo(f"snapshot {before.number} to {after.number}: {said}")
+
+
 @app.command("gc")
 def gc(
     lake: LakeOption = None,

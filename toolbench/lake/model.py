@@ -1,7 +1,7 @@
 """What the lake writes besides rows: shard specifications, receipts, snapshots. All JSON, all versioned."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -185,6 +185,14 @@ class Draft(Model):
                 # Rejects of different stages share a table but never a partition.
                 where = {**partition, "stage": mine[0].stage} if table == "rejects" else partition
                 self.put(table, where, [r.tables[table] for r in mine if table in r.tables])
+
+    def clear(self, base: Snapshot, stage: str, tables: tuple[str, ...], gone: Callable[[Partition], bool]) -> None:
+        """What a stage left in partitions of `base` that are `gone` leaves the lake, its rejects as well."""
+        for table in (*tables, "rejects"):
+            for entry in base.entries(table):
+                partition = {k: v for k, v in entry.partition.items() if k != "stage"}
+                if entry.partition.get("stage", stage) == stage and gone(partition):
+                    self.put(table, entry.partition, [])
 
     def partitions(self, table: str, base: Snapshot) -> list[Partition]:
         """The partitions of `table` that this change is about; all of `base` if it is about none."""
