@@ -73,7 +73,15 @@ class World:
         async def ask() -> Any:
             return dataclasses.asdict(await chain.call(api, arguments))
 
-        return Response(**await self.journal.answer(record, "api", [api.id, api.digest, arguments], ask))
+        response = Response(**await self.journal.answer(record, "api", [api.id, api.digest, arguments], ask))
+        if response.input_tokens or response.output_tokens:  # a teacher made it up
+            self.usage += Usage(
+                calls=1,
+                input_tokens=response.input_tokens,
+                output_tokens=response.output_tokens,
+                cost=response.cost,
+            )
+        return response
 
 
 def chat_identity(settings: Settings, *, temperature: float | None = None) -> dict[str, Any]:

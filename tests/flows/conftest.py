@@ -33,8 +33,7 @@ def options(hub_server: Server, honest_teacher: Server) -> MakeOptions:
 
     def make(lake: Path | str, more: dict[str, Any] | None = None, **fields: Any) -> Options:
         here = {
-            "apis.hosts": {HOST: hub_server.url},
-            "apis.methods": ["GET", "HEAD", "POST"],
+            "apis.hosts": {HOST: {"connect": hub_server.url, "methods": ["POST"], "rate": 0, "concurrency": 64}},
             "work.workers": 2,
             "teacher.max_retries": 0,
         }

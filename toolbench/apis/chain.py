@@ -9,8 +9,10 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from toolbench.apis import imagined
 from toolbench.apis.live import Live
-from toolbench.apis.recorded import load
+from toolbench.apis.recorded import Recorded, load
+from toolbench.apis.server import ToolServer, address
 from toolbench.apis.simulated import Simulated
 from toolbench.digests import canonical
 from toolbench.records import Api, Response
@@ -50,47 +52,71 @@ class Chain:
         if not isinstance(values, dict):
             return Response(error="The arguments must be a JSON object", status=2)
         missing = [p.shown_as for p in api.parameters if p.required and not p.secret and p.shown_as not in values]
-        if missing:
-            return Response(error=f"Missing required parameter {', '.join(missing)}", status=2)
         for caller in self._callers:
+            # What really happened without it happens again; nobody else is asked in vain.
+            if missing and not isinstance(caller, Recorded):
+                break
             response = await caller.call(api, values)
             if response is not None:
                 return response
+        if missing:
+            return Response(error=f"Missing required parameter {', '.join(missing)}", status=2)
         return Response(error="No source has an answer to this call", status=12)
 
 
 def sources(settings: Settings) -> tuple[str, ...]:
-    """The effective chain: as configured, else recorded where there are responses, live where allowed, simulated."""
+    """The effective chain: as configured, else recorded and server where there are such, live, simulated."""
     if settings.apis.chain:
         return settings.apis.chain
     recorded = ("recorded",) if settings.catalogue.responses else ()
-    return (*recorded, "live", "simulated")
+    server = ("server",) if settings.apis.server_url else ()
+    return (*recorded, *server, "live", "simulated")
 
 
 def identity(settings: Settings) -> dict[str, Any]:
-    """What decides the answers, as far as it is ours to decide: part of a shard's specification."""
+    """What decides the answers, as far as it is ours to decide: part of a shard's specification.
+
+    How often and how patiently a host is asked is not: that decides whether there is an answer, not which.
+    """
     chain = sources(settings)
-    return {
+    remote = "live" in chain or "server" in chain
+    parts: dict[str, Any] = {
         "chain": list(chain),
         "seed": settings.seed if "simulated" in chain else 0,
         "recorded": load(settings.catalogue.responses).digest if "recorded" in chain else "",
-        "timeout": settings.apis.timeout if "live" in chain else 0,
-        "max_bytes": settings.apis.max_bytes if "live" in chain else 0,
+        "timeout": settings.apis.timeout if remote else 0,
+        "max_bytes": settings.apis.max_bytes if remote else 0,
         "hosts": sorted(settings.apis.hosts) if "live" in chain else [],
         "methods": sorted({m for rule in settings.apis.hosts.values() for m in rule.methods} | {*settings.apis.methods})
         if "live" in chain
         else [],
     }
+    if "server" in chain:
+        parts["server"] = address(settings.apis.server_url)
+    if "simulated" in chain and settings.apis.simulator == "teacher":
+        parts["simulator"] = imagined.identity(settings, _examples(settings))
+    return parts
 
 
 def open_chain(settings: Settings) -> Chain:
-    """The chain of callers that settings ask for. Raises SourceError if recorded responses cannot be read."""
-    callers: list[Caller] = []
-    for name in sources(settings):
-        if name == "live":
-            callers.append(Live(settings.apis))
-        elif name == "recorded":
-            callers.append(load(settings.catalogue.responses))
-        else:
-            callers.append(Simulated(settings.seed))
-    return Chain(callers)
+    """The chain of callers that settings ask for.
+
+    Raises SourceError if recorded responses cannot be read, UsageError if the tool server's URL is none.
+    """
+    return Chain([_caller(name, settings) for name in sources(settings)])
+
+
+def _caller(name: str, settings: Settings) -> Caller:
+    if name == "live":
+        return Live(settings.apis)
+    if name == "recorded":
+        return load(settings.catalogue.responses)
+    if name == "server":
+        return ToolServer(settings.apis)
+    if settings.apis.simulator == "teacher":
+        return imagined.Imagined(settings, _examples(settings))
+    return Simulated(settings.seed)
+
+
+def _examples(settings: Settings) -> Recorded | None:
+    return load(settings.catalogue.responses) if settings.catalogue.responses else None

@@ -1,102 +1,21 @@
 import asyncio
 import gzip
 import json
-import threading
-import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from live_host import Host, api, call, parameter, serving
 
 from toolbench.apis.live import Live
-from toolbench.records import Api, Parameter, Response
+from toolbench.records import Response
 from toolbench.settings import ApiSettings
-
-Seen = tuple[str, str, dict[str, str], bytes]
-Answer = tuple[int, dict[str, str], bytes]
-
-
-class Host(ThreadingHTTPServer):
-    """A host on loopback that remembers every request and answers as told."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        self.seen: list[Seen] = []
-        self.answer: Callable[[Seen], Answer] = lambda _: (200, {"Content-Type": "application/json"}, b'{"ok": true}')
-        self.delay = 0.0
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    @property
-    def base(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def says(self, body: bytes, status: int = 200, **headers: str) -> None:
-        named = {"Content-Type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
-        self.answer = lambda _: (status, named, body)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Host
-
-    def _do(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        seen = (self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body)
-        self.server.seen.append(seen)
-        status, headers, data = self.server.answer(seen)
-        try:
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            step = max(1, len(data) // 20) if self.server.delay else max(1, len(data))
-            for start in range(0, len(data), step):
-                time.sleep(self.server.delay)
-                self.wfile.write(data[start : start + step])
-                self.wfile.flush()
-        except OSError:
-            pass  # the caller had enough
-
-    do_GET = do_POST = do_HEAD = do_DELETE = _do
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture
 def host() -> Iterator[Host]:
-    server = Host()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-def parameter(name: str, location: str = "query", shown_as: str = "", secret: bool = False) -> Parameter:
-    return Parameter(
-        name=name, shown_as=shown_as or name, type="string", required=False, location=location, secret=secret
-    )
-
-
-def api(*parameters: Parameter, url: str = "https://api.example.com/v1/find", method: str = "GET") -> Api:
-    return Api(
-        id="C/t/a", tool_id="C/t", tool="t", name="a", category="C", collections=[], description="", method=method,
-        url=url, parameters=list(parameters), function="f", definition="{}", digest="",
-    )  # fmt: skip
-
-
-def call(host: Host, what: Api, arguments: dict[str, Any] | None = None, **settings: Any) -> Response | None:
-    async def scenario() -> Response | None:
-        live = Live(ApiSettings(**{"hosts": {"api.example.com": host.base}, **settings}))
-        try:
-            return await live.call(what, arguments or {})
-        finally:
-            await live.close()
-
-    return asyncio.run(scenario())
+    with serving() as server:
+        yield server
 
 
 def test_a_host_name_stands_for_a_base_url(host: Host) -> None:
@@ -109,7 +28,7 @@ def test_a_host_name_stands_for_a_base_url(host: Host) -> None:
 
 def test_a_host_named_without_a_base_url_is_called_itself(host: Host) -> None:
     name = f"127.0.0.1:{host.server_port}"
-    response = call(host, api(url=f"http://{name}/x"), hosts={name: ""})
+    response = call(host, api(url=f"http://{name}/x"), hosts={name: {"private": True, "http": True}})
     assert response is not None
     assert response.status == 0
     assert host.seen[0][1] == "/x"
@@ -196,7 +115,8 @@ SECRET = "s3cr3t/key"
 @pytest.mark.parametrize("status", [200, 401, 500])
 def test_a_secret_is_sent_and_never_shown(host: Host, location: str, status: int) -> None:
     plain = "s3cr3t/key"
-    what = api(parameter("key", location, secret=True), url="https://api.example.com/x/{key}")
+    url = "https://api.example.com/x" + ("/{key}" if location == "path" else "")
+    what = api(parameter("key", location, secret=True), url=url)
     host.answer = lambda seen: (
         status,
         {"Content-Type": "application/json"},
@@ -236,11 +156,12 @@ def test_statuses_become_codes(host: Host, status: int, code: int) -> None:
     assert response == Response(error=f'HTTP {status}: {{"message": "why"}}', status=code, source="live")
 
 
-def test_a_redirect_is_not_followed(host: Host) -> None:
+def test_a_redirect_to_a_host_that_is_not_named_is_not_followed(host: Host) -> None:
     host.says(b"", 302, Location=f"{host.base}/elsewhere")
     response = call(host, api())
     assert response is not None
     assert response.status == 6
+    assert "apis.hosts does not name 127.0.0.1" in response.error
     assert len(host.seen) == 1
 
 
@@ -316,7 +237,7 @@ def test_waiting_for_a_turn_is_no_timeout(host: Host) -> None:
     host.delay = 0.05
 
     async def scenario() -> list[Response | None]:
-        live = Live(ApiSettings(hosts={"api.example.com": host.base}, timeout=0.5, max_concurrency=1))
+        live = Live(ApiSettings(hosts={"api.example.com": host.base}, timeout=0.5, max_concurrency=1, rate_per_host=0))
         answers = await asyncio.gather(*(live.call(api(), {}) for _ in range(10)))
         await live.close()
         return answers

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolbench.apis.simulated import Simulated
+from toolbench.catalogue.schemas import Schemas
 from toolbench.records import Api
 
 
@@ -80,6 +81,84 @@ def test_the_value_follows_its_schema(schema: Any, arguments: dict[str, Any], se
     value = ask(api(schema), arguments, seed)
     jsonschema.Draft202012Validator(schema).validate(value)
     assert ask(api(schema), arguments, seed) == value
+
+
+CHECKED = jsonschema.FormatChecker(["date", "uuid"])
+
+
+@st.composite
+def leaves(draw: st.DrawFn) -> dict[str, Any]:
+    """Scalars with every keyword that `Schemas.inline` keeps, never two that exclude each other."""
+    kind = draw(st.sampled_from(["string", "integer", "number", "boolean"]))
+    schema: dict[str, Any] = {"type": kind, "description": "A value"}
+    if kind == "string":
+        fewest = draw(st.integers(0, 60))
+        sizes = {"minLength": fewest, "maxLength": fewest + draw(st.integers(0, 9))}
+        schema |= {k: v for k, v in sizes.items() if draw(st.booleans())}
+        formats = ["unheard-of"] if len(schema) > 2 else ["date", "uuid", "unheard-of"]
+        schema |= {"format": draw(st.sampled_from(formats))} if draw(st.booleans()) else {}
+    if kind in ("integer", "number"):
+        schema |= {k: math.floor(v) if k == "minimum" else v for k, v in draw(bounded()).items() if k != "type"}
+    if draw(st.booleans()):
+        mixed = draw(st.lists(st.integers() | st.text(max_size=4) | st.floats(-9, 9) | st.booleans(), min_size=1))
+        usual = jsonschema.Draft202012Validator(schema, format_checker=CHECKED)
+        schema |= {"enum": mixed} if all(map(usual.is_valid, mixed)) or kind == "boolean" else {}
+    return schema
+
+
+def _objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    def with_required(properties: dict[str, Any]) -> st.SearchStrategy[Any]:
+        required = st.lists(st.sampled_from(sorted(properties)), unique=True) if properties else st.just([])
+        return required.map(lambda names: {"type": "object", "properties": properties, "required": names})
+
+    return st.dictionaries(names, inner, max_size=4).flatmap(with_required)
+
+
+@st.composite
+def _arrays(draw: st.DrawFn, inner: st.SearchStrategy[Any]) -> dict[str, Any]:
+    fewest = draw(st.integers(0, 9))
+    sizes = {"minItems": fewest, "maxItems": fewest + draw(st.integers(0, 4))}
+    return {"type": "array", "items": draw(inner)} | {k: v for k, v in sizes.items() if draw(st.booleans())}
+
+
+documented = st.recursive(
+    leaves() | st.just({}) | st.just({"type": "object"}) | st.just({"type": "array", "items": {}}),
+    lambda inner: _objects(inner) | _arrays(inner) | inner.map(lambda s: {"type": "object", "additionalProperties": s}),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(documented, arguments, st.integers(0, 3))
+def test_documented_schemas_are_followed_to_the_letter(schema: Any, arguments: dict[str, Any], seed: int) -> None:
+    inlined = Schemas({}).inline(schema, 30)
+    value = ask(api(inlined), arguments, seed)
+    jsonschema.Draft202012Validator(inlined, format_checker=CHECKED).validate(value)
+
+
+@pytest.mark.parametrize(
+    ("form", "example"),
+    [("date", "2024-"), ("uuid", "-"), ("ipv4", "."), ("ipv6", ":"), ("email", "@"), ("uri", "://"), ("hostname", "."),
+     ("time", ":"), ("date-time", "T")],
+)  # fmt: skip
+def test_formats_are_kept(form: str, example: str) -> None:
+    schema = {"type": "object", "properties": {"start_date": {"type": "string", "format": form}}}
+    value = ask(api(schema), {"start_date": 5})
+    jsonschema.Draft202012Validator(schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER).validate(
+        value
+    )
+    assert example in value["start_date"]
+
+
+def test_a_greedy_schema_gets_a_bounded_value() -> None:
+    deep: Any = {"type": "string", "minLength": 10**12}
+    for _ in range(12):
+        deep = {"type": "array", "items": deep, "minItems": 150}
+    assert len(json.dumps(ask(api(deep)))) < 10**6
+    many = {"type": "object", "required": [str(n) for n in range(10_000)], "additionalProperties": {"type": "integer"}}
+    assert len(ask(api({"type": "array", "items": many, "minItems": 200}))) <= 200
+    hostile = {"type": "string", "pattern": "(a+)+$", "enum": ["a" * 40 + "!"], "$ref": "http://127.0.0.1:9/x"}
+    assert ask(api(hostile)) == "a" * 40 + "!"
 
 
 def test_the_answer_depends_on_api_arguments_and_seed() -> None:
