@@ -4,6 +4,7 @@ from prefect import flow
 
 from flows.annotate import annotate_solutions
 from flows.collect import collect_apis
+from flows.compress import compress_responses
 from flows.dataset import build_dataset
 from flows.generate import generate_instructions
 from flows.parameters import Options, run_name
@@ -28,6 +29,7 @@ def nightly_refresh(options: Options) -> Done:
         lake = Lake(settings.lake)
         draft = lake.put_draft(Draft())
         draft = collect_apis(resolved, draft).draft
+        draft = compress_responses(resolved, draft).draft
         draft = generate_instructions(resolved, draft).draft
         draft = annotate_solutions(resolved, draft).draft
         draft = build_dataset(resolved, draft).draft
@@ -52,6 +54,7 @@ def add_category(category: str, source: str, options: Options) -> Done:
         lake = Lake(settings.lake)
         draft = lake.put_draft(Draft())
         draft = collect_apis(resolved, draft, category=category).draft
+        draft = compress_responses(resolved, draft).draft
         draft = generate_instructions(resolved, draft, collections=False).draft
         draft = annotate_solutions(resolved, draft).draft
         draft = build_dataset(resolved, draft).draft

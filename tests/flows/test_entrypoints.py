@@ -23,7 +23,7 @@ FLOWS = _flows()
 def test_every_flow_is_there() -> None:
     assert sorted(FLOWS) == [
         "add-category", "annotate-instructions", "annotate-solutions", "build-dataset", "collect-apis",
-        "generate-instructions", "nightly-refresh", "train-retriever",
+        "compress-responses", "generate-instructions", "nightly-refresh", "screen-apis", "train-retriever",
     ]  # fmt: skip
 
 

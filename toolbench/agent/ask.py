@@ -10,7 +10,7 @@ from toolbench.apis import open_chain
 from toolbench.dialogue import Message
 from toolbench.digests import seed_of
 from toolbench.lake import Lake, Snapshot
-from toolbench.records import Outcome, Reply, Step, Tool
+from toolbench.records import Outcome, Reply, ResponseKeys, Step, Tool
 from toolbench.settings import Settings
 from toolbench.solutions import solve
 from toolbench.teacher import Teacher
@@ -57,14 +57,14 @@ async def ask(
         tell(found)
     apis = [found.api for found in retrieved]
     tools = {tool.id: tool for tool in lake.pick(snapshot, Tool, "id", {api.tool_id for api in apis})}
+    keys = {row.id: row.keys for row in lake.pick(snapshot, ResponseKeys, "id", {api.id for api in apis})}
     async with Teacher(settings.teacher) as teacher, open_chain(settings) as chain:
 
         async def chat(messages: list[Message], offered: list[dict[str, Any]] | None, seed: int) -> Reply:
             return await teacher.send(teacher.request(messages, seed=seed, tools=offered))
 
-        result = await solve(
-            question, apis, tools, settings, chat, chain.call, seed=seed_of(settings.seed, question), tell=tell
-        )
+        seed = seed_of(settings.seed, question)
+        result = await solve(question, apis, tools, settings, chat, chain.call, seed=seed, keys=keys, tell=tell)
     return Asked(
         outcome=result.outcome,
         reason=result.reason,

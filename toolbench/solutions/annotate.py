@@ -11,7 +11,7 @@ from toolbench.dialogue import Message
 from toolbench.digests import digest, seed_of
 from toolbench.errors import LakeError
 from toolbench.lake import Entry, Lake, Partition, Receipt, Snapshot, Spec, labels
-from toolbench.records import Api, ApiCall, Instruction, Reject, Reply, Response, Solution, Tool
+from toolbench.records import Api, ApiCall, Instruction, Reject, Reply, Response, ResponseKeys, Solution, Tool
 from toolbench.settings import Settings
 from toolbench.solutions.messages import prompt_digest
 from toolbench.solutions.search import SearchResult
@@ -29,6 +29,8 @@ def plan(lake: Lake, view: Snapshot, settings: Settings, *, partitions: Sequence
     Raises LakeError for an instruction whose APIs are gone, SourceError if recorded responses cannot be read.
     """
     answers = identity(settings)
+    keyed = view.entries(ResponseKeys.TABLE) if settings.compression.method == "keys" else []
+    keys = {row.id: row.keys for row in lake.read(keyed, ResponseKeys)}
     known: dict[str | None, dict[str, str]] = {}
     specs = []
     for partition in partitions:
@@ -50,27 +52,36 @@ def plan(lake: Lake, view: Snapshot, settings: Settings, *, partitions: Sequence
                     label=label,
                     partition=partition,
                     records=[i.id for i in chunk],
-                    content=digest([_content(i, digests) for i in chunk]),
+                    content=digest([_content(i, digests, keys) for i in chunk]),
                     params={
                         "version": VERSION,
                         **chat_identity(settings),
                         "prompts": prompt_digest(),
                         "search": settings.search.model_dump(),
+                        "compression": _compression(settings),
                         "apis": answers,
                         "seed": settings.seed,
                     },
-                    inputs={"instructions": entries, "apis": apis, "tools": tools},
+                    inputs={"instructions": entries, "apis": apis, "tools": tools, "response_keys": keyed},
                     size=len(chunk),
                 )
             )
     return specs
 
 
-def _content(instruction: Instruction, digests: Mapping[str, str]) -> list[Any]:
-    """What decides the prompts of a search: the text, the candidate APIs, and their tools' descriptions."""
+def _compression(settings: Settings) -> dict[str, Any]:
+    """What decides how responses are shortened, besides the keys."""
+    wanted = settings.compression
+    return {"method": wanted.method} | ({"max_tokens": wanted.max_tokens} if wanted.method == "keys" else {})
+
+
+def _content(instruction: Instruction, digests: Mapping[str, str], keys: Mapping[str, Sequence[str]]) -> list[Any]:
+    """What decides the prompts of a search: the text, the candidate APIs with the keys of their responses that matter,
+    and their tools' descriptions."""
     tools = [api.rpartition("/")[0] for api in instruction.candidates]
+    named = [keys.get(api, []) for api in instruction.candidates]
     try:
-        return [instruction.text, instruction.split, [digests[i] for i in (*instruction.candidates, *tools)]]
+        return [instruction.text, instruction.split, [digests[i] for i in (*instruction.candidates, *tools)], named]
     except KeyError as missing:
         raise LakeError(
             f"Instruction {instruction.id} offers {missing}, which the catalogue no longer has: run "
@@ -101,11 +112,13 @@ async def annotate(lake: Lake, spec: Spec, settings: Settings, done: Callable[[]
     apis = {a.id: a for a in lake.read(spec.inputs["apis"], Api) if a.id in needed}
     owners = {a.tool_id for a in apis.values()}
     tools = {t.id: t for t in lake.read(spec.inputs["tools"], Tool) if t.id in owners}
+    keys = {row.id: row.keys for row in lake.read(spec.inputs["response_keys"], ResponseKeys) if row.id in needed}
 
     async with World(lake, spec, settings, apis=True) as world:
 
         async def one(instruction: Instruction) -> _Found:
-            return await _solve(world, spec, settings, instruction, [apis[i] for i in instruction.candidates], tools)
+            candidates = [apis[i] for i in instruction.candidates]
+            return await _solve(world, spec, settings, instruction, candidates, tools, keys)
 
         found = await in_order(instructions, one, limit=settings.teacher.max_concurrency, done=done)
         await world.journal.compact()
@@ -131,6 +144,7 @@ async def _solve(
     instruction: Instruction,
     candidates: Sequence[Api],
     tools: Mapping[str, Tool],
+    keys: Mapping[str, Sequence[str]],
 ) -> _Found:
     seed = seed_of(spec.params["seed"], instruction.id)
 
@@ -140,7 +154,7 @@ async def _solve(
     async def call(api: Api, arguments: str) -> Response:
         return await world.call(instruction.id, api, arguments)
 
-    result = await solve(instruction.text, candidates, tools, settings, chat, call, seed=seed)
+    result = await solve(instruction.text, candidates, tools, settings, chat, call, seed=seed, keys=keys)
     return _rows(spec, instruction, settings, result, seed, {a.id: a for a in candidates})
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from toolbench.dialogue import FINISH
 from toolbench.documents import document
 from toolbench.errors import LakeError, SourceError, TeacherError, ToolbenchError, UsageError
 from toolbench.lake import Draft, Lake, Snapshot, Spec
-from toolbench.records import Api, Step, Tool
+from toolbench.records import Api, ResponseKeys, Step, Tool
 from toolbench.retriever import MODEL, Encoder, Index, train_in_lake
 from toolbench.settings import Settings
 
@@ -75,6 +76,30 @@ def test_an_instruction_of_the_hub_is_answered_and_nothing_is_written(trained: F
     ]
     assert found.steps[found.path[-1]].function == FINISH
     assert (written(trained.lake), trained.lake.numbers()) == before
+
+
+def test_long_responses_are_shown_by_the_keys_that_the_lake_has(
+    lake: Lake, tiny_base: str, tmp_path: Path, honest_teacher: Server
+) -> None:
+    example = json.dumps({"rain": {"millimetres": 3}, "legal": "all rights are reserved " * 50})
+    apis = [dataclasses.replace(api, response_example=example) for api in APIS]
+    laid(lake, tiny_base, tmp_path / "model", apis)
+    rows = [
+        ResponseKeys(
+            id=api.id, category=api.category, keys=["rain.millimetres"], examples=1, model="m", prompt_digest="",
+            seed=0, input_tokens=0, output_tokens=0, cost=0.0,
+        )
+        for api in apis
+    ]  # fmt: skip
+    spec = Spec(stage="compression", label="", partition={"category": "Weather"}, records=[], content="", params={})
+    draft = Draft()
+    draft.add([lake.finish(spec, {ResponseKeys: rows}, taken_in=len(rows), passed_on=len(rows))], ("response_keys",))
+    lake.publish(draft, "test")
+    settings = settings_for(lake, honest_teacher.url, compression={"max_tokens": 100})
+    found, _ = asked(lake, settings, "How much rain will Oslo have?")
+    shown = [json.loads(step.observation or "") for step in found.steps if step.api_id and step.status == 0]
+    assert shown
+    assert all(list(one["response"]) == ["rain"] for one in shown)
 
 
 def test_the_same_question_is_answered_in_the_same_way(trained: Factory) -> None:

@@ -13,10 +13,12 @@ import pytest
 from workshop import Factory, Mortal, Server, a_tool, an_api, forget, journaled, settings_for, written
 
 from toolbench import solutions
+from toolbench.apis.compress import compress
 from toolbench.errors import LakeError, TeacherError, TransientError
 from toolbench.lake import Entry, Lake, Receipt, Spec
-from toolbench.records import Api, ApiCall, Instruction, Solution, Tool
+from toolbench.records import Api, ApiCall, Instruction, ResponseKeys, Solution, Tool
 from toolbench.settings import Settings
+from toolbench.tokens import count
 
 Start = Callable[..., Server]
 
@@ -75,8 +77,8 @@ def test_api_calls_are_those_of_the_steps(factory: Factory) -> None:
         ]
         assert len({c.id for c in made[row.id]}) == len(called)
         for call, step in zip(made[row.id], called, strict=True):
-            shown = json.dumps({"error": call.error, "response": json.loads(call.response)}, ensure_ascii=False)
-            assert step.observation == (shown if len(shown) <= 1024 else shown[:1024] + "...")
+            response = compress(json.loads(call.response), (), 2048)
+            assert step.observation == json.dumps({"error": call.error, "response": response}, ensure_ascii=False)
             sources[call.source] += 1
     assert sources["live"] > 20
 
@@ -147,10 +149,10 @@ def test_a_teacher_that_dies_is_asked_only_for_the_rest(
         assert lake.store.read(key) == factory.lake.store.read(key)
 
 
-def replanned(lake: Lake, factory: Factory, **tables: list[Entry]) -> list[Spec]:
+def replanned(lake: Lake, factory: Factory, settings: Settings | None = None, **tables: list[Entry]) -> list[Spec]:
     view = factory.instructions.view.model_copy(update={"tables": {**factory.instructions.view.tables, **tables}})
     partitions = [s.partition for s in factory.solutions.specs]
-    return solutions.plan(lake, view, factory.settings, partitions=partitions)
+    return solutions.plan(lake, view, settings or factory.settings, partitions=partitions)
 
 
 def test_a_plan_covers_what_the_prompts_are_made_of(factory: Factory, tmp_path: Path) -> None:
@@ -169,6 +171,59 @@ def test_a_plan_covers_what_the_prompts_are_made_of(factory: Factory, tmp_path: 
             assert new.digest != old.digest, "a tool's description stands in the prompt"
         elif "category" in old.partition:
             assert new.digest == old.digest
+
+
+def keyed(lake: Lake, api_id: str, *keys: str) -> Entry:
+    """A file of response keys for one API."""
+    row = ResponseKeys(
+        id=api_id, category=api_id.partition("/")[0], keys=list(keys), examples=1, model="m", prompt_digest="", seed=0,
+        input_tokens=0, output_tokens=0, cost=0.0,
+    )  # fmt: skip
+    spec = Spec(stage="compression", label="", partition={}, records=[api_id], content=str(keys), params={})
+    return lake.finish(spec, {ResponseKeys: [row]}, taken_in=1, passed_on=1).tables["response_keys"]
+
+
+def test_a_plan_covers_the_keys_of_its_candidates_and_how_responses_are_shortened(
+    factory: Factory, tmp_path: Path
+) -> None:
+    shutil.copytree(factory.lake.uri, tmp_path / "lake")
+    lake = Lake(str(tmp_path / "lake"))
+    plain = replanned(lake, factory)
+    offered = {i.id: i.candidates for i in lake.rows(factory.instructions.view, Instruction)}
+    api_id = offered[plain[0].records[0]][0]
+    with_keys = replanned(lake, factory, response_keys=[keyed(lake, api_id, "name")])
+    others = replanned(lake, factory, response_keys=[keyed(lake, api_id, "title")])
+    for before, after, other in zip(plain, with_keys, others, strict=True):
+        offers_it = any(api_id in offered[instruction] for instruction in before.records)
+        assert len({before.digest, after.digest, other.digest}) == (3 if offers_it else 1)
+    shorter = factory.settings.with_(compression={"max_tokens": 500})
+    truncated = factory.settings.with_(compression={"method": "truncate"})
+    digests = [{s.digest for s in replanned(lake, factory, of)} for of in (None, shorter, truncated)]
+    assert len(set.union(*digests)) == 3 * len(plain)
+    cut = replanned(lake, factory, truncated, response_keys=[keyed(lake, api_id, "name")])
+    assert {s.digest for s in cut} == digests[2], "who truncates has no use for keys"
+
+
+def test_what_is_shown_is_shortened_by_the_keys_and_what_is_stored_is_not(
+    factory: Factory, tmp_path: Path, honest_teacher: Server
+) -> None:
+    lake, call = copied(factory, tmp_path), None
+    for row in factory.lake.rows(factory.solutions.view, ApiCall):
+        if row.status == 0 and isinstance(response := json.loads(row.response), dict) and len(row.response) > 200:
+            call, key = row, next(iter(response))
+            break
+    assert call is not None
+    short = settings_of(factory, honest_teacher.url).with_(compression={"max_tokens": 32})
+    for spec in replanned(lake, factory, short, response_keys=[keyed(lake, call.api_id, key)]):
+        receipt = annotated(lake, spec, short)
+        made = {(c.solution_id, c.step): c for c in lake.read([receipt.tables["api_calls"]], ApiCall)}
+        for solution in lake.read([receipt.tables["solutions"]], Solution):
+            for step in (s for s in solution.steps if s.api_id):
+                full = made[solution.id, step.id]
+                keys = [key] if step.api_id == call.api_id else []
+                shown = json.loads(step.observation or "")
+                assert shown["response"] == compress(json.loads(full.response), keys, 32)
+                assert count(json.dumps(shown["response"], ensure_ascii=False)) <= 32
 
 
 def test_an_api_that_is_gone_is_said(factory: Factory) -> None:

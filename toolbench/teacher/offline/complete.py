@@ -7,7 +7,7 @@ from typing import Any
 
 from toolbench.digests import digest
 from toolbench.errors import UsageError
-from toolbench.teacher.offline import judge, schema, write
+from toolbench.teacher.offline import judge, keys, schema, write
 from toolbench.teacher.offline.act import Turn, turn
 from toolbench.teacher.offline.faults import Faults
 from toolbench.teacher.offline.transcript import FINISH, fenced, text_of
@@ -135,6 +135,8 @@ def _content(
     for block in fenced(messages):
         if isinstance(block.get("apis"), list):
             return _json(_instructions(block, wanted, key, faults, attempt, rng))
+        if isinstance(block.get("responses"), list):
+            return _json(_shaped(wanted, {"keys": keys.keys(block)}, rng))
         if isinstance(block.get("candidates"), dict):
             return judge.further(block)
         if "instruction" in block and "answer" in block:

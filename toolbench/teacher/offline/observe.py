@@ -115,7 +115,13 @@ def _cut(content: str) -> Observation:
     return Observation(text[:200] or "the response is empty" if failed or not (leaves or text) else "", leaves, text)
 
 
+_NOTE = re.compile(r"… \d+ (?:more )?(?:item|key)s?")
+"""What stands where a response was shortened."""
+
+
 def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[Leaf]:
+    if isinstance(value, str) and _NOTE.fullmatch(value):
+        return
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _leaves(inner, (*path, str(key)))
