@@ -1,11 +1,14 @@
-"""Which category an OpenAPI document belongs to, and which categories a user asked for."""
+"""Which category a document names, and which categories a user asked for."""
 
 import difflib
+import json
 import re
-from collections.abc import Collection, Set
+from collections.abc import Collection, Iterable, Set
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
-from toolbench.catalogue.names import category_folder
+from toolbench.catalogue.names import category_folder, standardise
 from toolbench.errors import UsageError
 
 OTHER = "Other"
@@ -28,6 +31,7 @@ _APISGURU = {
     "events": "Events",
     "financial": "Finance",
     "forms": "Business_Software",
+    "hosting": "Storage",
     "iot": "Devices",
     "location": "Location",
     "machine_learning": "Artificial_Intelligence_Machine_Learning",
@@ -51,8 +55,21 @@ _APISGURU = {
 }
 
 
-def category_of(info: dict[str, Any], given: str | None) -> str:
-    """The category folder: the document's `x-category`, its `x-apisguru-categories`, the one `given`, else Other."""
+@cache
+def topics() -> dict[str, dict[str, Any]]:
+    """ToolBench's 49 categories by folder name, each with a `description` and a list of telling `words`."""
+    text = files("toolbench.catalogue").joinpath("topics.json").read_text("utf-8")
+    loaded: dict[str, dict[str, Any]] = json.loads(text)
+    return loaded
+
+
+def category_of(info: dict[str, Any], given: str | None, tags: Iterable[object] = ()) -> str:
+    """The folder of the category a document names; empty if nothing names one.
+
+    In this order: its `x-category`, its `x-apisguru-categories`, the one `given` by the user, a category that its
+    `tags` name. Tags name one only if they name no other and it stands for at least half of the distinct tags: `search`
+    among twenty tags is a part of the service, not its topic.
+    """
     own = info.get("x-category")
     if isinstance(own, str) and (folder := safe_folder(own)):
         return folder
@@ -60,7 +77,19 @@ def category_of(info: dict[str, Any], given: str | None) -> str:
     for name in listed if isinstance(listed, list) else ():
         if isinstance(name, str) and name in _APISGURU:
             return _APISGURU[name]
-    return safe_folder(given or "") or OTHER
+    return safe_folder(given or "") or _tagged(tags)
+
+
+def _tagged(tags: Iterable[object]) -> str:
+    distinct = {name for tag in tags if isinstance(tag, str) and (name := standardise(tag))}
+    hits = distinct & _by_standard_name().keys()
+    return _by_standard_name()[hits.pop()] if len(hits) == 1 and len(distinct) <= 2 else ""
+
+
+@cache
+def _by_standard_name() -> dict[str, str]:
+    """Other left out: as a tag it says nothing."""
+    return {standardise(folder): folder for folder in topics() if folder != OTHER}
 
 
 def safe_folder(category: str) -> str:

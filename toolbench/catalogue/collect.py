@@ -8,6 +8,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 from toolbench.catalogue.assemble import Catalogue
 from toolbench.catalogue.changes import Changes, changes
+from toolbench.catalogue.infer import identity_of
+from toolbench.catalogue.mcp import SCHEME
+from toolbench.catalogue.mcp_commands import STDIO, label
 from toolbench.catalogue.reading import read
 from toolbench.catalogue.splits import Holdout
 from toolbench.digests import digest
@@ -33,8 +36,23 @@ def collect(lake: Lake, settings: Settings, category: str = "") -> tuple[list[Re
             categories=list(wanted.categories) or None,
             category=category or None,
             holdout=holdout_of(settings),
+            headers=_headers(settings),
+            known=_inferred(lake, source_label(settings)),
         )
         return write(lake, catalogue, {"source": source_label(settings)})
+
+
+def _headers(settings: Settings) -> dict[str, str]:
+    """What a source that is a URL asks for: the `Authorization` that settings have for its host."""
+    host = urlsplit(settings.catalogue.source).netloc if "://" in settings.catalogue.source else ""
+    secrets = settings.apis.secrets.get(host, {})
+    return {name: value.get_secret_value() for name, value in secrets.items() if name.lower() == "authorization"}
+
+
+def _inferred(lake: Lake, source: str) -> dict[str, str]:
+    """The categories that were inferred for a source's tools before: they are kept, for ids begin with them."""
+    entries = [e for e in lake.snapshot().entries("tools") if e.partition.get("source") == source]
+    return {identity_of(tool): tool.category for tool in lake.read(entries, Tool) if tool.category_inferred}
 
 
 @contextmanager
@@ -52,12 +70,12 @@ def _without_garbage_collection() -> Iterator[None]:
 def settle(lake: Lake, draft: Draft, settings: Settings, receipts: Sequence[Receipt]) -> Changes:
     """Bring a draft up to date with the shards of the configured source: what the source no longer has leaves the lake,
     unless only some categories were read. Gives what that changes since the last snapshot."""
-    base, label = lake.snapshot(), source_label(settings)
+    base, source = lake.snapshot(), source_label(settings)
     read = [r.partition for r in receipts]
     everything = not settings.catalogue.categories
 
     def gone(partition: Partition) -> bool:
-        return everything and partition.get("source") == label and partition not in read
+        return everything and partition.get("source") == source and partition not in read
 
     draft.clear(base, STAGE, TABLES, gone)
     before = [e for e in base.entries("apis") if e.partition in read or gone(e.partition)]
@@ -73,6 +91,8 @@ def holdout_of(settings: Settings) -> Holdout:
 def source_label(settings: Settings) -> str:
     """A short name for the source, the same wherever it lies: the file's name, or the URL's host and path."""
     source = settings.catalogue.source
+    if source.startswith((STDIO, SCHEME)):
+        return label(source)
     if "://" in source:
         parts = urlsplit(source)
         return f"{parts.hostname or ''}{parts.path}"

@@ -1,20 +1,24 @@
-"""Where documents come from: a file, a folder, a tarball, a URL, an index of URLs."""
+"""Where documents come from: a file, a folder, a tarball, a URL, an index of URLs, an MCP server."""
 
 import gzip
 import lzma
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from toolbench.catalogue import web
+from toolbench.catalogue import mcp_live, web
 from toolbench.catalogue.decode import MAX_BYTES, decode
 from toolbench.catalogue.drafts import Broken
+from toolbench.catalogue.mcp import SCHEME
+from toolbench.catalogue.mcp_commands import STDIO
+from toolbench.catalogue.mcp_commands import shown as shown_server
 from toolbench.errors import SourceError
 
 _SUFFIXES = (".json", ".yaml", ".yml")
+_MCP_URLS = (f"{SCHEME}http://", f"{SCHEME}https://")
 _TARBALLS = (".tar.gz", ".tgz", ".tar", ".tar.bz2", ".tar.xz")
 
 
@@ -38,18 +42,23 @@ class Source:
     documents: Iterator[Raw]
 
 
-def open_source(source: str) -> Source:
-    """The documents of `source`. Raises SourceError in one sentence if it is missing or cannot be read."""
+def open_source(source: str, headers: Mapping[str, str] | None = None) -> Source:
+    """The documents of `source`; `headers` are sent to the host of a URL.
+
+    Raises SourceError in one sentence if it is missing or cannot be read.
+    """
+    if source.startswith(STDIO):
+        return _server(shown_server(source), mcp_live.of_command(source))
+    if source.startswith(_MCP_URLS):
+        return _server(shown_server(source), mcp_live.at_address(source, headers))
     if source.startswith(("http://", "https://")):
-        return _open_url(source)
+        return _open_url(source, headers)
     path = Path(source)
     try:
         if path.is_dir():
             return Source(source, False, _in_folder(path))
         if not path.is_file():
-            raise SourceError(
-                f"The catalogue source {source} does not exist: give a file, a folder, a tarball or a URL."
-            )
+            raise SourceError(_missing(source))
         if path.name.lower().endswith(_TARBALLS):
             return Source(source, False, _in_tarball(path))
         return Source(source, True, iter([Raw(path.name, path.absolute().parent.name, _bytes_of(path))]))
@@ -107,19 +116,34 @@ def _is_document(path: PurePosixPath) -> bool:
     return path.name.lower().endswith(_SUFFIXES) and not hidden
 
 
-def _open_url(url: str) -> Source:
+def _missing(source: str) -> str:
+    command = f", or {STDIO}COMMAND ARGS… to start an MCP server" if " " in source else ""
+    return f"The catalogue source {source} does not exist: give a file, a folder, a tarball or a URL{command}."
+
+
+def _server(name: str, document: bytes) -> Source:
+    return Source(name, True, iter([Raw(name, "", document)]))
+
+
+def _open_url(url: str, headers: Mapping[str, str] | None) -> Source:
+    """What lies at a URL: a document, an index of documents, or an MCP server that does not answer a plain GET."""
     shown = web.without_credentials(url)
     try:
-        content = web.fetch(url)
+        content = web.fetch(url, headers)
     except Broken as broken:
-        raise SourceError(f"The catalogue URL {shown} {broken.why}.") from None
+        if not (isinstance(broken, web.NoDocument) and broken.maybe_mcp):
+            raise SourceError(f"The catalogue URL {shown} {broken.why}.") from None
+        try:
+            return _server(shown_server(url), mcp_live.at_address(url, headers))
+        except SourceError as error:
+            raise SourceError(f"The catalogue URL {shown} {broken.why}, and is no MCP server either: {error}") from None
     listed = _index_of(content, shown)
     if listed is None:
         return Source(shown, True, iter([Raw(shown, "", content)]))
-    return Source(shown, False, _in_index(url, listed))
+    return Source(shown, False, _in_index(url, listed, headers))
 
 
-def _in_index(url: str, listed: list[object]) -> Iterator[Raw]:
+def _in_index(url: str, listed: list[object], headers: Mapping[str, str] | None) -> Iterator[Raw]:
     """The documents an index names; only those on the index's own host are fetched."""
     for entry in listed:
         try:
@@ -128,7 +152,7 @@ def _in_index(url: str, listed: list[object]) -> Iterator[Raw]:
             yield Raw(f"{web.without_credentials(url)} entry {str(entry)[:200]!r}", "", broken)
             continue
         try:
-            content: bytes | Broken = web.fetch(target)
+            content: bytes | Broken = web.fetch(target, headers)
         except Broken as broken:
             content = broken
         yield Raw(web.without_credentials(target), "", content)

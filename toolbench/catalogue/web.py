@@ -1,5 +1,6 @@
 """Fetching catalogue documents: the address the user named and its own host, nothing else."""
 
+from collections.abc import Mapping
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import httpx
@@ -9,22 +10,31 @@ from toolbench.catalogue.drafts import Broken
 
 _TIMEOUT = 30.0
 _REDIRECTS = 5
+_MCP_STATUSES = frozenset([400, 404, 405, 406, 415])
 
 
-def fetch(url: str) -> bytes:
+class NoDocument(Broken):
+    """The address answered, but not as one that a document is fetched from."""
+
+    def __init__(self, why: str, *, maybe_mcp: bool) -> None:
+        super().__init__("unreachable", "", why)
+        self.maybe_mcp = maybe_mcp
+        """An MCP server answers a plain GET like this."""
+
+
+def fetch(url: str, headers: Mapping[str, str] | None = None) -> bytes:
     """The body of a GET. Redirects are followed on the same host only; proxies and .netrc of the machine are ignored.
 
-    Raises Broken with what went wrong.
+    Raises Broken with what went wrong; NoDocument where the address answered.
     """
     try:
-        with httpx.Client(timeout=_TIMEOUT, trust_env=False, follow_redirects=False) as client:
+        with httpx.Client(timeout=_TIMEOUT, trust_env=False, follow_redirects=False, headers=headers) as client:
             for _ in range(_REDIRECTS + 1):
                 with client.stream("GET", url) as response:
                     if response.is_redirect:
                         url = on_same_host(url, response.headers.get("location", ""))
                         continue
-                    if response.status_code != 200:
-                        raise Broken("unreachable", "", f"answered with HTTP status {response.status_code}")
+                    _check(response)
                     return _body(response)
     except httpx.TimeoutException:
         raise Broken("unreachable", "", f"did not answer within {_TIMEOUT:.0f} seconds") from None
@@ -52,6 +62,14 @@ def without_credentials(url: str) -> str:
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
     except ValueError:
         return "(no URL)"
+
+
+def _check(response: httpx.Response) -> None:
+    status = response.status_code
+    if status != 200:
+        raise NoDocument(f"answered with HTTP status {status}", maybe_mcp=status in _MCP_STATUSES)
+    if response.headers.get("content-type", "").lower().startswith("text/event-stream"):
+        raise NoDocument("answered with a stream of events and no document", maybe_mcp=True)
 
 
 def _body(response: httpx.Response) -> bytes:

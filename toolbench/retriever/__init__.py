@@ -3,8 +3,8 @@
 Importing this package imports neither torch nor sentence-transformers: they load when an `Encoder` does.
 """
 
+from toolbench.encoder import Encoder
 from toolbench.retriever.config import RetrieverConfig
-from toolbench.retriever.encoder import Encoder
 from toolbench.retriever.index import Index
 from toolbench.retriever.metrics import evaluate, ndcg, recall
 from toolbench.retriever.refresh import MODEL, finished, specification, train_in_lake

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from toolbench.encoder import Encoder, Progress, quiet
 from toolbench.errors import ToolbenchError
 from toolbench.prompts import load as load_template
 from toolbench.records import RetrievalPair
 from toolbench.retriever.batching import plan
 from toolbench.retriever.config import RetrieverConfig
-from toolbench.retriever.encoder import Encoder, Progress, quiet
 from toolbench.retriever.index import Index
 from toolbench.retriever.metrics import evaluate
 

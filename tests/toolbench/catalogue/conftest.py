@@ -18,6 +18,12 @@ def real_data() -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _by_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Categories are inferred by words alone: loading an encoder takes ten seconds."""
+    monkeypatch.setattr("toolbench.catalogue.infer.installed", lambda: False)
+
+
 @pytest.fixture
 def tool_document() -> dict[str, Any]:
     """A toolenv document with two APIs."""

@@ -10,7 +10,7 @@ from workshop import publish, settings_for, written
 from toolbench import catalogue
 from toolbench.catalogue.collect import _address
 from toolbench.errors import SourceError, UsageError
-from toolbench.lake import Lake
+from toolbench.lake import Draft, Lake
 from toolbench.records import Api, Reject, Tool
 from toolbench.settings import HostSettings, Settings
 
@@ -98,3 +98,27 @@ def test_the_hub_s_documents_are_read_over_http_under_its_own_name(lake: Lake, h
     assert len(apis) > 90
     assert all(a.url.startswith(f"http://{HOST}/") for a in apis), "no shard may depend on the port"
     assert {r.partition["source"] for r in receipts} == {f"{HOST}/index.json"}
+
+
+def test_an_inferred_category_stays_when_the_words_change(lake: Lake, tmp_path: Path) -> None:
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "Skies", "description": "Weather forecasts: rain, wind, temperature."},
+        "servers": [{"url": "https://skies.test"}],
+        "paths": {"/now": {"get": {"operationId": "now"}}},
+    }
+    source = tmp_path / "skies.json"
+    settings = Settings().with_(catalogue={"source": str(source)})
+
+    def categories() -> list[str]:
+        source.write_text(json.dumps(document))
+        receipts, _ = catalogue.collect(lake, settings)
+        draft = Draft()
+        catalogue.settle(lake, draft, settings, receipts)
+        draft.add(receipts, catalogue.TABLES)
+        snapshot = lake.publish(draft, "test")
+        return [t.category for t in lake.rows(snapshot, Tool) if t.category_inferred]
+
+    assert categories() == ["Weather"]
+    document["info"]["description"] = "Songs, albums, artists, playlists and lyrics of music."  # type: ignore[index]
+    assert categories() == ["Weather"], "an id begins with its category and must not move"
