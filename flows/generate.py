@@ -43,7 +43,7 @@ def generate(lake: Lake, draft: Draft, settings: Settings, collections: bool = T
     wanted = list(settings.catalogue.categories) or known
     if missing := sorted(set(wanted) - set(known)):
         raise UsageError(f"The lake {lake.uri} has no APIs of category {missing[0]!r}; it has {', '.join(known)}.")
-    specs = plan(lake, view, settings, categories=wanted, collections=collections)
+    specs = plan(lake, view, settings, categories=wanted, collections=collections, base=base)
     outcome = run_shards(lake, generate_shard, specs, settings, STAGE, teacher=True)
     draft = finish(draft, outcome, flow=NAME, main="instructions", tables=TABLES, model=settings.teacher.model)
 

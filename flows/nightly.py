@@ -9,6 +9,7 @@ from flows.dataset import build_dataset
 from flows.generate import generate_instructions
 from flows.parameters import Options, run_name
 from flows.retriever import train_retriever
+from flows.screen import screen_apis
 from flows.stage import Done, publish
 from toolbench.lake import Draft, Lake
 from toolbench.services import services
@@ -29,6 +30,8 @@ def nightly_refresh(options: Options) -> Done:
         lake = Lake(settings.lake)
         draft = lake.put_draft(Draft())
         draft = collect_apis(resolved, draft).draft
+        if settings.screening.nightly:
+            draft = screen_apis(resolved, draft).draft
         draft = compress_responses(resolved, draft).draft
         draft = generate_instructions(resolved, draft).draft
         draft = annotate_solutions(resolved, draft).draft

@@ -72,9 +72,10 @@ class Mortal:
 
 def settings_for(lake: Lake, teacher_url: str, hub_url: str = "", **sections: Any) -> Settings:
     """Settings of a test: the seed is fixed, retries are off."""
+    hub = {"connect": hub_url, "methods": ["POST"], "rate": 0, "concurrency": 64}
     defaults: dict[str, dict[str, Any]] = {
         "teacher": {"base_url": f"{teacher_url}/v1", "max_retries": 0},
-        "apis": {"hosts": {HOST: {"connect": hub_url, "methods": ["POST"], "rate": 0, "concurrency": 64}}} if hub_url else {"chain": ("simulated",)},
+        "apis": {"hosts": {HOST: hub}} if hub_url else {"chain": ("simulated",)},
     }
     merged = {name: {**defaults.get(name, {}), **sections.get(name, {})} for name in {*defaults, *sections}}
     return Settings(lake=lake.uri, seed=7, **merged)

@@ -181,6 +181,8 @@ class Combination(Record):
     apis: list[str]
     split: Split
     seed: int
+    content: str = ""
+    """Digest of what its APIs were when it was sampled: with the same content it stays from night to night."""
     spec: str = ""
 
 

@@ -148,6 +148,8 @@ class ScreeningSettings(Section):
     """Calls of one API at most; recorded responses count as calls."""
     slow: float = Field(default=3.0, gt=0)
     """Seconds; an API whose 95th percentile is above is slow."""
+    nightly: bool = False
+    """Screen in every nightly refresh as well, before instructions are written."""
     nights: int = Field(default=3, ge=1)
     """Failed nights in a row after which an API is retired; it is revived when it works."""
     rules: str = ""
@@ -175,6 +177,8 @@ class InstructionSettings(Section):
     """I1 single-tool, I2 multi-tool within a category, I3 multi-tool within a collection."""
     per_combination: int = Field(default=5, ge=1, le=20)
     """Instructions asked for in one call, for one combination of APIs."""
+    language: str = "English"
+    """The language that instructions are written in."""
     holdout: float = Field(default=0.15, ge=0, lt=1)
     """Share of instructions held out from training, drawn by the instruction's id."""
     min_words: int = Field(default=5, ge=1)

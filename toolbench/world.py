@@ -20,7 +20,7 @@ class World:
     """
 
     def __init__(self, lake: Lake, spec: Spec, settings: Settings, *, apis: bool = False) -> None:
-        self.journal = Journal(lake, spec.digest)
+        self.journal = Journal(lake, spec.digest, earlier=spec.earlier)
         self._teacher = Teacher(settings.teacher)
         self._chain: Chain | None = open_chain(settings) if apis else None
         self._stack = AsyncExitStack()

@@ -25,10 +25,11 @@ def test_every_prompt_loads_and_is_named_by_its_source(path: Path) -> None:
 
 
 def test_a_missing_value_is_no_empty_text() -> None:
-    task = prompts.load("toolbench.instructions", "task")
+    documents = prompts.load("toolbench.instructions", "documentation")
     with pytest.raises(jinja2.UndefinedError):
-        task.render(multi=True, count=3)
-    text = task.render(multi=True, count=3, documents='{"apis": ["<b> & \\" \'"]}')
+        documents.render()
+    text = documents.render(documents='{"apis": ["<b> & \\" \'"]}')
     assert '{"apis": ["<b> & \\" \'"]}' in text, "prompts are plain text: nothing is escaped"
-    assert "at least two different tools" in text
-    assert "at least two different tools" not in task.render(multi=False, count=3, documents="")
+    wanted = prompts.load("toolbench.instructions", "requirements")
+    with pytest.raises(jinja2.UndefinedError):
+        wanted.render(multi=True, count=3)

@@ -13,6 +13,6 @@ from toolbench.catalogue.reading import read
 from toolbench.catalogue.splits import Holdout
 
 __all__ = [
-    "STAGE", "TABLES", "Catalogue", "Changes", "Holdout", "Lookup", "apis_of_instructions", "changes", "collect", "read",
-    "settle", "source_label", "write",
+    "STAGE", "TABLES", "Catalogue", "Changes", "Holdout", "Lookup", "apis_of_instructions", "changes", "collect",
+    "read", "settle", "source_label", "write",
 ]  # fmt: skip

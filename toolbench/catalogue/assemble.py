@@ -7,8 +7,10 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from toolbench.catalogue.categories import chosen
+from toolbench.catalogue.checking import Checker
 from toolbench.catalogue.collections import collections_of
 from toolbench.catalogue.drafts import ApiDraft, Broken, ParameterDraft, Reading, ToolDraft, reject
 from toolbench.catalogue.functions import definition, tool_description
@@ -39,6 +41,17 @@ class _Named:
     api: ApiDraft
 
 
+@dataclass(frozen=True, slots=True)
+class _Defined:
+    """An API with its function."""
+
+    named: _Named
+    shown: list[str]
+    """The property names of its parameters."""
+    function: str
+    definition: str
+
+
 def assemble(readings: Iterable[Reading], *, categories: Collection[str] | None, holdout: Holdout) -> Catalogue:
     """The catalogue of `categories`. Raises UsageError for a category that no document has.
 
@@ -57,9 +70,10 @@ def assemble(readings: Iterable[Reading], *, categories: Collection[str] | None,
         rejects.extend(duplicates)
     named.sort(key=lambda n: n.api_id)
     functions = function_names([(n.api.name, n.tool.name) for n in named], [n.api_id for n in named])
-    taken = [(n, f) for n, f in zip(named, functions, strict=True) if n.tool.category in wanted]
-    owners = _tool_records({n.tool_id: n.tool for n, _ in reversed(taken)}, holdout)
-    apis = [_api_record(n, f, owners[n.tool_id]) for n, f in taken]
+    taken, invalid = _defined((n, f) for n, f in zip(named, functions, strict=True) if n.tool.category in wanted)
+    rejects.extend(invalid)
+    owners = _tool_records({d.named.tool_id: d.named.tool for d in reversed(taken)}, holdout)
+    apis = [_api_record(d, owners[d.named.tool_id]) for d in taken]
     kept_rejects = _unique([r for r in rejects if not r.category or r.category in wanted])
     return Catalogue(list(owners.values()), apis, kept_rejects, len(apis) + len(kept_rejects))
 
@@ -121,6 +135,24 @@ def _content(api: ApiDraft) -> str:
     return canonical(asdict(replace(api, pointer="")))
 
 
+def _defined(named: Iterable[tuple[_Named, str]]) -> tuple[list[_Defined], list[Reject]]:
+    """The APIs with their function definitions, and those whose definition no model could be offered."""
+    checker = Checker()
+    defined, rejects = [], []
+    for one, function in named:
+        tool, api = one.tool, one.api
+        shown = property_names(
+            [p.name or "body" for p in api.parameters], [f"{p.location}\0{p.name}" for p in api.parameters]
+        )
+        pairs = zip(shown, api.parameters, strict=True)
+        described = definition(function, tool.name, api.name, api.description, pairs)
+        if fault := checker.fault(described):
+            rejects.append(reject(fault, tool.locator, api.pointer, tool.category, described))
+        else:
+            defined.append(_Defined(one, shown, function, json.dumps(described, ensure_ascii=False)))
+    return defined, rejects
+
+
 def _tool_records(drafts: dict[str, ToolDraft], holdout: Holdout) -> dict[str, Tool]:
     """Tool id → record, in the order of ids; tools that name no collections get those found over all of them."""
     found = collections_of({i: (t.category, t.title, t.description) for i, t in drafts.items() if not t.collections})
@@ -145,19 +177,16 @@ def _tool_record(tool_id: str, tool: ToolDraft, found: dict[str, list[str]], hol
     )
 
 
-def _api_record(named: _Named, function: str, owner: Tool) -> Api:
+def _api_record(defined: _Defined, owner: Tool) -> Api:
     """The record. Its digest leaves the collections out: they depend on the other tools of the catalogue."""
+    named, text = defined.named, defined.definition
     api = named.api
-    shown = property_names(
-        [p.name or "body" for p in api.parameters], [f"{p.location}\0{p.name}" for p in api.parameters]
-    )
-    parameters = [_parameter(p, s) for p, s in zip(api.parameters, shown, strict=True)]
-    described = definition(function, owner.name, api.name, api.description, zip(shown, api.parameters, strict=True))
-    text = json.dumps(described, ensure_ascii=False)
+    parameters = [_parameter(p, s) for p, s in zip(api.parameters, defined.shown, strict=True)]
     fields = [
         [p.name, p.shown_as, p.required, p.type, p.description, p.default, p.location, p.secret] for p in parameters
     ]
-    own = [named.api_id, owner.name, api.name, api.description, api.method, api.url, fields, text]
+    own: list[Any] = [named.api_id, owner.name, api.name, api.description, api.method, api.url, fields, text]
+    own += [[api.deprecated, list(api.tags)]] if api.deprecated or api.tags else []
     return Api(
         id=named.api_id,
         tool_id=owner.id,
@@ -169,7 +198,7 @@ def _api_record(named: _Named, function: str, owner: Tool) -> Api:
         method=api.method,
         url=api.url,
         parameters=parameters,
-        function=function,
+        function=defined.function,
         definition=text,
         response_schema=api.response_schema,
         response_example=api.response_example,

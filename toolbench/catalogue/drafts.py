@@ -4,6 +4,7 @@ A reader knows one format and nothing of other documents; `assemble` knows all d
 """
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,8 @@ from toolbench.records import Reject
 
 STAGE = "catalogue"
 _PAYLOAD_LIMIT = 4000
+_USER = re.compile(r'//[^/@\s"]*@')
+"""User and password in a URL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,4 +118,5 @@ def _payload(value: Any) -> str:
         text = json.dumps(value, ensure_ascii=False, sort_keys=True)
     except RecursionError:
         return json.dumps({"clipped": "nested too deeply to be stored"})
+    text = _USER.sub("//", text)
     return text if len(text) <= _PAYLOAD_LIMIT else json.dumps({"clipped": text[:_PAYLOAD_LIMIT]}, ensure_ascii=False)

@@ -4,20 +4,19 @@ Documents are often wrong and sometimes hostile (cycles, references that multipl
 understood are copied, each if its value has the right type, down to a depth and up to a number of nodes.
 """
 
-import math
-from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
-from toolbench.catalogue.text import clip, plain
+from toolbench.catalogue.openapi_alternatives import one_of
+from toolbench.catalogue.openapi_keywords import SCALARS, leaf, required_of, type_of
+
+__all__ = ["Schemas", "required_of", "type_of"]
 
 _HOPS = 32
 _NODES = 400
-_CHOICES = 100
-_DESCRIPTION_LIMIT = 120
-_TYPES = frozenset(["string", "integer", "number", "boolean", "array", "object"])
-_COMBINED = ("allOf", "anyOf", "oneOf")
-_BOUNDS = ("minimum", "maximum")
-_SIZES = ("minLength", "maxLength", "minItems", "maxItems")
+_ALTERNATIVES = 50
+_CHOICES = ("anyOf", "oneOf")
+_COMBINED = ("allOf", *_CHOICES)
 
 
 class Schemas:
@@ -25,14 +24,22 @@ class Schemas:
 
     def __init__(self, document: Any) -> None:
         self._document = document
+        self._found: dict[str, Any] = {}
 
     def follow(self, node: Any) -> Any:
         """`node`, or what its chain of local references ends at; None where that leads nowhere."""
-        for _ in range(_HOPS):
-            if not isinstance(node, dict) or not isinstance(node.get("$ref"), str):
-                return node
-            node = self._at(node["$ref"])
-        return None
+        return self._chased(node)[0]
+
+    def lost(self, node: Any) -> str:
+        """The reference at which the chain from `node` leaves the document or leads nowhere; empty if it does not."""
+        return self._chased(node)[1]
+
+    def lost_part(self, schema: Any) -> str:
+        """As `lost`, for a schema's own level: of `allOf` every part must be there, of alternatives one.
+
+        A reference that is lost further down leaves its place open, as one below the depth of `inline` does.
+        """
+        return self._lost_part(schema, [_NODES])
 
     def inline(self, node: Any, depth: int) -> dict[str, Any]:
         """The schema without references, at most `depth` levels deep; what lies deeper is left open (`{}`)."""
@@ -41,30 +48,67 @@ class Schemas:
     def merged(self, node: Any) -> dict[str, Any]:
         """The schema's own level with references followed and `allOf`, `anyOf`, `oneOf` merged; parts stay as they are.
 
-        Of alternatives the first that is not null stands for all: a function's argument has one shape.
+        Of alternatives `openapi_alternatives.one_of` stands for all.
         """
         return self._merged(node, [_NODES])
 
+    def _chased(self, node: Any) -> tuple[Any, str]:
+        """(what the chain of references ends at, the reference at which it broke)."""
+        reference = ""
+        for _ in range(_HOPS):
+            if not isinstance(node, dict) or not isinstance(node.get("$ref"), str):
+                return node, ("" if node is not None else reference)
+            reference = node["$ref"] or "#/"
+            if reference not in self._found:
+                self._found[reference] = self._at(reference)
+            node = self._found[reference]
+        return None, reference
+
     def _at(self, reference: str) -> Any:
-        if not reference.startswith("#"):
+        """What a JSON pointer in a URI fragment leads to; None for other files, and for names that are no pointer."""
+        if reference != "#" and not reference.startswith("#/"):
             return None
         node = self._document
         for part in reference[1:].split("/")[1:]:
-            key = part.replace("%7B", "{").replace("%7D", "}").replace("~1", "/").replace("~0", "~")
+            key = unquote(part).replace("~1", "/").replace("~0", "~")
             if isinstance(node, list) and key.isascii() and key.isdigit() and int(key[:9]) < len(node):
                 node = node[int(key[:9])]
             else:
                 node = node.get(key) if isinstance(node, dict) else None
         return node
 
-    def _merged(self, node: Any, budget: list[int], hops: int = 8) -> dict[str, Any]:
-        node = self.follow(node)
+    def _lost_part(self, schema: Any, budget: list[int], hops: int = 8) -> str:
         budget[0] -= 1
-        if not isinstance(node, dict) or hops < 0 or budget[0] < 0:
+        if hops < 0 or budget[0] < 0:
+            return ""
+        found, lost = self._chased(schema)
+        if lost or not isinstance(found, dict):
+            return lost
+        parts = found.get("allOf")
+        for part in parts if isinstance(parts, list) else ():
+            if lost := self._lost_part(part, budget, hops - 1):
+                return lost
+        for key in _CHOICES:
+            listed = found.get(key)
+            choices = listed[:_ALTERNATIVES] if isinstance(listed, list) else []
+            losses = [self._lost_part(c, budget, hops - 1) for c in choices if not _is_null(self.follow(c))]
+            if losses and all(losses):
+                return losses[0]
+        return ""
+
+    def _merged(self, node: Any, budget: list[int], hops: int = 8) -> dict[str, Any]:
+        budget[0] -= 1
+        if hops < 0 or budget[0] < 0:
+            return {}
+        node = self._with_siblings(node)
+        if not isinstance(node, dict):
             return {}
         out = {k: v for k, v in node.items() if k not in _COMBINED}
-        for part in self._parts(node):
-            for key, value in self._merged(part, budget, hops - 1).items():
+        everything = node.get("allOf")
+        parts = [self._merged(p, budget, hops - 1) for p in (everything if isinstance(everything, list) else [])]
+        parts += [self._alternative(node.get(key), budget, hops - 1) for key in _CHOICES]
+        for part in parts:
+            for key, value in part.items():
                 mine = out.get(key)
                 if key == "properties" and isinstance(mine, dict) and isinstance(value, dict):
                     out[key] = {**value, **mine}
@@ -74,16 +118,22 @@ class Schemas:
                     out[key] = value
         return out
 
-    def _parts(self, node: dict[str, Any]) -> Iterator[Any]:
-        everything = node.get("allOf")
-        yield from everything if isinstance(everything, list) else []
-        for key in ("anyOf", "oneOf"):
-            choices = node.get(key)
-            for choice in choices if isinstance(choices, list) else []:
-                resolved = self.follow(choice)
-                if isinstance(resolved, dict) and resolved.get("type") != "null":
-                    yield resolved
-                    break
+    def _with_siblings(self, node: Any) -> Any:
+        """What `node` refers to; what is written beside `$ref` wins, as in 3.1, and as authors mean it in 3.0."""
+        found = self.follow(node)
+        if found is node or not isinstance(found, dict) or len(node) == 1:
+            return found
+        return {**found, **{k: v for k, v in node.items() if k != "$ref" and v is not None}}
+
+    def _alternative(self, choices: Any, budget: list[int], hops: int) -> dict[str, Any]:
+        merged: list[dict[str, Any]] = []
+        for choice in choices[:_ALTERNATIVES] if isinstance(choices, list) else ():
+            found = self.follow(choice)
+            if isinstance(found, dict) and not _is_null(found):
+                merged.append(self._merged(choice, budget, hops))
+                if type_of(merged[0]) not in SCALARS:
+                    break  # it stands for all, whatever the others are
+        return one_of(merged)
 
     def _schema(self, node: Any, depth: int, budget: list[int]) -> dict[str, Any]:
         if depth < 0 or budget[0] <= 0:
@@ -93,7 +143,7 @@ class Schemas:
         kind = type_of(node)
         if kind:
             out["type"] = kind
-        out |= _leaf(node, kind)
+        out |= leaf(node, kind)
         if kind == "object":
             out |= self._object(node, depth, budget)
         elif kind == "array":
@@ -116,51 +166,5 @@ class Schemas:
         return out
 
 
-def type_of(schema: dict[str, Any]) -> str:
-    """The one JSON type of a merged schema, inferred where it is not said; empty if nothing tells."""
-    kind = schema.get("type")
-    if isinstance(kind, list):
-        kind = next((k for k in kind if isinstance(k, str) and k in _TYPES), None)
-    if isinstance(kind, str):
-        return kind if kind in _TYPES else ("string" if kind == "file" else "")
-    if isinstance(schema.get("properties"), dict) or isinstance(schema.get("additionalProperties"), dict):
-        return "object"
-    if "items" in schema:
-        return "array"
-    choices = _choices(schema)
-    return "string" if choices and all(isinstance(c, str) for c in choices) else ""
-
-
-def required_of(schema: dict[str, Any]) -> list[str]:
-    """The names a schema requires, each once."""
-    required = schema.get("required")
-    return list(dict.fromkeys(n for n in required if isinstance(n, str))) if isinstance(required, list) else []
-
-
-def _leaf(node: dict[str, Any], kind: str) -> dict[str, Any]:
-    """The keywords that hold no schemas, each only with a value that draft 2020-12 allows."""
-    out: dict[str, Any] = {}
-    if isinstance(node.get("description"), str) and node["description"].strip():
-        out["description"] = clip(plain(node["description"]), _DESCRIPTION_LIMIT)
-    if kind not in ("array", "object") and 0 < len(choices := _choices(node)) <= _CHOICES:
-        out["enum"] = choices
-    if isinstance(node.get("format"), str):
-        out["format"] = clip(plain(node["format"]), 40)
-    for key in _BOUNDS:
-        value = node.get(key)
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            out[key] = value
-    for key in _SIZES:
-        value = node.get(key)
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-            out[key] = value
-    return out
-
-
-def _choices(node: dict[str, Any]) -> list[Any]:
-    """The values of an enum of plain values, each once; `True` and `1` are different values in JSON."""
-    listed = node.get("enum")
-    if not isinstance(listed, list):
-        return [node["const"]] if isinstance(node.get("const"), str | int | float) else []
-    plain_values = [c for c in listed if isinstance(c, str | int | float)]
-    return list({(type(c), c): c for c in plain_values}.values())
+def _is_null(schema: Any) -> bool:
+    return isinstance(schema, dict) and schema.get("type") == "null"

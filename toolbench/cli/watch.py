@@ -65,6 +65,10 @@ def _call(command: str, flags: dict[str, Any], extra: dict[str, Any]) -> Any:
         return nightly_refresh(options)
     if command == "add-category":
         return add_category(extra["category"], extra["source"], options)
+    if command == "screen":
+        from flows.screen import screen_apis
+
+        return screen_apis(options, None, extra["night"])
     if extra["instructions"]:
         return annotate_file(options, os.fspath(Path(extra["instructions"]).absolute()), extra["limit"])
     return annotate_solutions(options)

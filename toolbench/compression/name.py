@@ -67,7 +67,7 @@ def plan(lake: Lake, view: Snapshot, settings: Settings, *, categories: Sequence
             if found and api.id not in seen:  # two sources may carry the same API; one of them is enough
                 wanted[api.id] = _Work(api, found)
                 seen.add(api.id)
-        specs += _specs(partition, list(_groups(wanted, before, settings.work.shard_size)), settings, entries)
+        specs += _specs(partition, list(_groups(wanted, before, settings.work.shard_size)), settings, entries, before)
     return specs
 
 
@@ -103,7 +103,11 @@ def _groups(wanted: Mapping[str, _Work], before: Sequence[Spec], size: int) -> I
 
 
 def _specs(
-    partition: Partition, groups: Sequence[Sequence[_Work]], settings: Settings, entries: list[Entry]
+    partition: Partition,
+    groups: Sequence[Sequence[_Work]],
+    settings: Settings,
+    entries: list[Entry],
+    before: Sequence[Spec],
 ) -> Iterator[Spec]:
     for label, group in zip(labels(partition, len(groups)), groups, strict=True):
         apis = {work.api.id: {"digest": work.api.digest, "examples": work.examples} for work in group}
@@ -121,6 +125,7 @@ def _specs(
                 "apis": apis,
             },
             inputs={"apis": entries},
+            earlier=[spec.digest for spec in before],
             size=len(group),
         )
 

@@ -1,6 +1,7 @@
 """Instructions: sampled combinations of APIs, what a user might ask of them, filtered and counted."""
 
 from toolbench.instructions import native
-from toolbench.instructions.generate import STAGE, TABLES, generate, plan
+from toolbench.instructions.generate import TABLES, generate
+from toolbench.instructions.planning import STAGE, plan, preview
 
-__all__ = ["STAGE", "TABLES", "generate", "native", "plan"]
+__all__ = ["STAGE", "TABLES", "generate", "native", "plan", "preview"]

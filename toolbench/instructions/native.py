@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from toolbench.digests import digest
 from toolbench.errors import SourceError
-from toolbench.instructions.generate import STAGE
+from toolbench.instructions.planning import STAGE
 from toolbench.lake import Lake, Partition, Receipt, Spec
 from toolbench.records import Api, Group, Instruction, Reject
 

@@ -15,8 +15,11 @@ Format (version 1): Parquet files below `journals/<spec>/`, one row an answer.
 
 A request is not stored: replaying the shard makes it again, and its digest proves that it is the same. Each writer adds
 files of its own (`<writer>-<number>.parquet`); when the shard is done it merges them, and what it has read, into one.
-Read a journal with `pandas.read_parquet("…/journals/<spec>")`; where a merge was interrupted, or a shard had two
-writers, rows may stand there twice.
+
+A shard may be given the journals of earlier ones that worked on some of the same records: what they were answered is
+replayed, too, and copied into its own journal, which so stays complete. Read a journal with
+`pandas.read_parquet("…/journals/<spec>")`; where a merge was interrupted, or a shard had two writers, rows may stand
+there twice.
 """
 
 import asyncio
@@ -26,7 +29,7 @@ import io
 import json
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -61,12 +64,16 @@ _Row = dict[str, Any]
 class Journal:
     """The journal of one shard: `async with Journal(lake, spec) as journal: await journal.answer(…)`.
 
-    What earlier tries of the shard were answered is replayed; what is new is written at most a second after it came.
+    What earlier tries of the shard were answered is replayed, and what the shards named in `earlier` were; what is new
+    is written at most a second after it came.
     """
 
-    def __init__(self, lake: Lake, spec: str) -> None:
+    def __init__(self, lake: Lake, spec: str, *, earlier: Sequence[str] = ()) -> None:
         self._store = lake.store
         self._folder = f"journals/{spec}"
+        self._earlier = [f"journals/{name}" for name in earlier if name != spec]
+        self._borrowed: dict[_Key, _Row] = {}
+        """Answers of earlier shards."""
         self._writer = uuid.uuid4().hex[:12]
         self._rows: dict[_Key, _Row] = {}
         self._pending: list[_Row] = []
@@ -106,6 +113,11 @@ class Journal:
         key = (*asked_before, occurrence)
         if (row := self._rows.get(key)) is not None:
             self.replayed += 1
+            return json.loads(row["answer"])
+        if (row := self._borrowed.get(key)) is not None:
+            self.replayed += 1
+            self._rows[key] = row
+            self._pending.append(row)
             return json.loads(row["answer"])
         self._raise_if_broken()
         started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
@@ -154,15 +166,23 @@ class Journal:
                 raise error
 
     def _load(self) -> None:
+        for folder in self._earlier:
+            for key, _ in self._store.list(folder):
+                with contextlib.suppress(FileNotFoundError):  # merged meanwhile: its answers are asked for again
+                    for row in self._read(key):
+                        self._borrowed.setdefault(_key(row), row)
+        self._load_own()
+
+    def _load_own(self) -> None:
         for key in self._listed():
             try:
                 rows = self._read(key)
             except FileNotFoundError:
                 # Another writer of this shard has merged it meanwhile: its rows stand in a file that is new.
-                return self._load()
+                return self._load_own()
             self._parts.append(key)
             for row in rows:
-                self._rows.setdefault((row["record"], row["kind"], row["request"], row["occurrence"]), row)
+                self._rows.setdefault(_key(row), row)
         return None
 
     def _listed(self) -> list[str]:
@@ -201,3 +221,7 @@ class Journal:
         self._write(merged, [self._rows[key] for key in sorted(self._rows)])
         self._store.delete(old)
         self._parts = [merged]
+
+
+def _key(row: _Row) -> _Key:
+    return row["record"], row["kind"], row["request"], row["occurrence"]

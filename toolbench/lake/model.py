@@ -69,7 +69,7 @@ class Spec(Model):
     """Everything that decides what a shard holds, and where its inputs lie.
 
     The digest, which names the shard, covers what decides the content and leaves out where it lies, what it is called
-    and how it is shown: `inputs`, `label`, `size`.
+    and how it is shown: `inputs`, `earlier`, `label`, `size`.
     """
 
     format: Literal[1] = FORMAT
@@ -85,13 +85,15 @@ class Spec(Model):
     """The stage's version, model, prompt digests, seeds, limits."""
     inputs: dict[str, list[Entry]] = Field(default_factory=dict)
     """Per table, the files the records are in."""
+    earlier: list[str] = Field(default_factory=list)
+    """Shards that worked on some of the same records before: what they were answered need not be asked again."""
     size: int = 0
     """How many records the shard will count through, for progress."""
 
     @property
     def digest(self) -> str:
         """16 hex digits: the shard's name."""
-        return digest(self.model_dump(exclude={"label", "inputs", "size"}))
+        return digest(self.model_dump(exclude={"label", "inputs", "earlier", "size"}))
 
 
 class Receipt(Model):
@@ -154,6 +156,10 @@ class Snapshot(Model):
         for partition in partitions:
             found = [e for e in self.entries(table) if e.partition == partition]
             yield from zip(labels(partition, len(found)), found, strict=True)
+
+    def shards(self, table: str, partition: Partition) -> list[str]:
+        """The names of the shards that wrote a partition of a table."""
+        return sorted({e.spec for e in self.entries(table) if e.partition == partition})
 
     def rows(self, table: str) -> int:
         """Rows of a table."""

@@ -13,6 +13,7 @@ from toolbench.report.catalogue import catalogue
 from toolbench.report.pages import page_name, render
 from toolbench.report.retrieval import retriever
 from toolbench.report.samples import sample_instructions, sample_solutions
+from toolbench.report.screening import reasons, screening
 from toolbench.report.tabular import Table
 from toolbench.settings import OFFLINE_MODEL
 
@@ -87,6 +88,8 @@ def _overview_page(
         "models": made_by if made_by.rows else None,
         "splits": split if split.rows else None,
         "api_calls": overview.api_calls(lake, snapshot) if has["api_calls"] else None,
+        "screening": screening(lake, snapshot),
+        "reasons": reasons(lake, snapshot),
         "retriever": figures,
         "storage": overview.storage(lake, snapshot),
     }

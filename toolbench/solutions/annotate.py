@@ -1,7 +1,7 @@
 """Solution paths for the instructions of a shard: the search, with the world behind it journaled."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,11 +41,8 @@ def plan(lake: Lake, view: Snapshot, settings: Settings, *, partitions: Sequence
         if came_with not in known:
             known[came_with] = _digests(lake, apis, Api) | _digests(lake, tools, Tool)
         digests = known[came_with]
-        entries = [e for e in view.entries("instructions") if e.partition == partition]
-        instructions = list(lake.read(entries, Instruction))
-        size = settings.work.shard_size
-        chunks = [instructions[i : i + size] for i in range(0, len(instructions), size)]
-        for label, chunk in zip(labels(partition, len(chunks)), chunks, strict=True):
+        chunks = list(_chunks(lake, view, partition, settings.work.shard_size))
+        for label, (entry, chunk) in zip(labels(partition, len(chunks)), chunks, strict=True):
             specs.append(
                 Spec(
                     stage=STAGE,
@@ -62,11 +59,20 @@ def plan(lake: Lake, view: Snapshot, settings: Settings, *, partitions: Sequence
                         "apis": answers,
                         "seed": settings.seed,
                     },
-                    inputs={"instructions": entries, "apis": apis, "tools": tools, "response_keys": keyed},
+                    inputs={"instructions": [entry], "apis": apis, "tools": tools, "response_keys": keyed},
+                    earlier=view.shards("solutions", partition),
                     size=len(chunk),
                 )
             )
     return specs
+
+
+def _chunks(lake: Lake, view: Snapshot, partition: Partition, size: int) -> Iterator[tuple[Entry, list[Instruction]]]:
+    """The instructions of each file, `size` at most at a time: a new file changes no shard but its own."""
+    for entry in view.entries("instructions"):
+        if entry.partition == partition:
+            rows = list(lake.read([entry], Instruction))
+            yield from ((entry, rows[i : i + size]) for i in range(0, len(rows), size))
 
 
 def _compression(settings: Settings) -> dict[str, Any]:

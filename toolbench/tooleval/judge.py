@@ -57,6 +57,7 @@ def plan(view: Snapshot, settings: Settings, *, partitions: Sequence[dict[str, s
                     "solutions": [solutions],
                     "instructions": [e for e in view.entries("instructions") if e.partition == solutions.partition],
                 },
+                earlier=view.shards("judgments", solutions.partition),
                 size=solutions.rows * settings.judge.votes,
             )
         )

@@ -13,8 +13,8 @@ from workshop import Factory, Server, Worked, forget, journaled, publish, settin
 from toolbench import catalogue, instructions
 from toolbench.errors import TeacherError
 from toolbench.instructions.generate import _parse
-from toolbench.lake import Lake
-from toolbench.records import Api, Instruction, Reject, Reply
+from toolbench.lake import Lake, Spec
+from toolbench.records import Api, Instruction, Reject, Reply, Verdict
 from toolbench.settings import Settings
 
 Start = Callable[..., Server]
@@ -174,3 +174,26 @@ def test_replies_are_read_leniently(content: str, found: tuple[str, list[str]]) 
 )
 def test_what_cannot_be_read_is_said(content: str | None) -> None:
     assert isinstance(_parse(Reply(content=content)), str)
+
+
+def test_retired_apis_are_not_sampled(factory: Factory) -> None:
+    view, settings = factory.catalogue, factory.settings
+    chosen = sorted(a.id for a in factory.lake.rows(view, Api) if a.category == "Science")
+    verdicts = [
+        Verdict(
+            id=name, tool_id="", category="Science", verdict="dead" if gone else "working", reason="", evidence="[]",
+            calls=1, night="2025-01-01", failed_nights=3 * gone, retired=bool(gone),
+        )
+        for name, gone in ((name, n % 2) for n, name in enumerate(chosen))
+    ]  # fmt: skip
+    lake = Lake(f"memory://retired-{len(chosen)}")
+    spec = Spec(
+        stage="test", label="", partition={"source": "x", "category": "Science"}, records=[], content="", params={}
+    )
+    apis = [a for a in factory.lake.rows(view, Api) if a.category == "Science"]
+    receipt = lake.finish(spec, {Api: apis, Verdict: verdicts}, taken_in=len(apis), passed_on=len(apis))
+    screened = publish(lake, [receipt], ("apis", "verdicts"))
+    specs = instructions.plan(lake, screened, settings, categories=["Science"])
+    used = {api for s in specs for c in s.params["combinations"] for api in c["apis"]}
+    assert used
+    assert used <= {v.id for v in verdicts if not v.retired}

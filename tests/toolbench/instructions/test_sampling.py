@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from workshop import an_api
 
-from toolbench.instructions.sampling import APIS_PER_TOOL, TOOLS, WINDOW, allocate, sample
+from toolbench.instructions.sampling import APIS_PER_TOOL, TOOLS, WINDOW, allocate, sample, windows
 from toolbench.records import Api, Combination, Group
 
 SHAPES = st.lists(st.integers(min_value=1, max_value=9), min_size=1, max_size=8)
@@ -53,13 +53,14 @@ def vars_of(combination: Combination) -> dict[str, str]:
 @settings(max_examples=40, deadline=None)
 @given(SHAPES, st.integers(0, 2**31))
 def test_i1_deals_every_api_of_every_tool_once_all_windows_are_dealt(shape: list[int], seed: int) -> None:
-    windows = sum(math.ceil(count / WINDOW) for count in shape)
+    needed = sum(windows(count) for count in shape)
     found = list(sample(topic(shape), "I1", category="Weather", seed=seed))
+    assert {api for c in found[:needed] for api in c.apis} == {a.id for a in topic(shape)}, "as early as can be"
     assert all(len(tools_of(c)) == 1 and len(c.apis) <= WINDOW for c in found)
     assert {api for c in found for api in c.apis} == {a.id for a in topic(shape)}
     first = Counter(next(iter(tools_of(c))) for c in found[: len(shape)])
     assert set(first.values()) == {1}, "a tool came again before all others had their turn"
-    assert len(found) >= windows
+    assert len(found) >= needed
 
 
 def test_one_large_tool_among_many_small_ones_is_still_dealt_whole() -> None:
@@ -133,3 +134,49 @@ def test_shares_add_up_and_are_fair(sizes: dict[str, int], total: int) -> None:
     for key in filled:
         assert abs(shares[key] - total * math.sqrt(sizes[key]) / whole) < 1
         assert all(shares[key] >= shares[other] for other in filled if sizes[key] > sizes[other])
+
+
+@settings(max_examples=60, deadline=None)
+@given(SHAPES, st.sampled_from(["I1", "I2", "I3"]), st.integers(0, 2**31), st.data())
+def test_every_combination_holds_a_fresh_api_and_all_fresh_ones_are_dealt(
+    shape: list[int], group: Group, seed: int, data: st.DataObject
+) -> None:
+    apis = topic(shape)
+    fresh = set(data.draw(st.lists(st.sampled_from([a.id for a in apis]), min_size=1)))
+    found = list(islice(sample(apis, group, category="Weather", seed=seed, fresh=fresh), 200))
+    assert all(fresh & set(c.apis) for c in found)
+    assert len({c.id for c in found}) == len(found)
+    assert all(len(set(c.apis)) == len(c.apis) for c in found)
+    if group == "I1":
+        assert all(len(tools_of(c)) == 1 and len(c.apis) <= WINDOW for c in found)
+        assert fresh <= {api for c in found for api in c.apis}
+    elif len(shape) > 1:
+        assert all(TOOLS[0] <= len(tools_of(c)) <= TOOLS[1] for c in found)
+        assert all(max(tools_of(c).values()) <= APIS_PER_TOOL for c in found)
+    else:
+        assert found == []
+
+
+def test_everything_fresh_is_the_same_as_nothing_said() -> None:
+    apis = topic([3, 7, 1])
+    for group in ("I1", "I2"):
+        every = list(islice(sample(apis, group, seed=4, fresh={a.id for a in apis}), 30))  # type: ignore[arg-type]
+        assert every == list(islice(sample(apis, group, seed=4), 30))  # type: ignore[arg-type]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.dictionaries(st.text(min_size=1, max_size=3), st.tuples(st.integers(0, 900), st.integers(0, 50)), max_size=9),
+    st.integers(0, 500),
+)
+def test_floors_are_kept_to_where_there_is_enough(topics: dict[str, tuple[int, int]], total: int) -> None:
+    sizes = {key: size for key, (size, _) in topics.items()}
+    floors = {key: floor for key, (size, floor) in topics.items() if size}
+    shares = allocate(sizes, total, floors)
+    assert shares.keys() == sizes.keys()
+    assert sum(shares.values()) == (total if any(sizes.values()) else 0)
+    assert all(shares[key] == 0 for key, size in sizes.items() if not size)
+    if sum(floors.values()) <= total:
+        assert all(shares[key] >= floor for key, floor in floors.items())
+    else:
+        assert shares == allocate(sizes, total)
