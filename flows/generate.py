@@ -7,7 +7,7 @@ from flows.stage import Done, Threads, carry_out, clear, finish, run_shards
 from tasks.generate import generate_shard
 from toolbench import datasets, solutions, tooleval
 from toolbench.errors import UsageError
-from toolbench.instructions import STAGE, TABLES, plan
+from toolbench.instructions import STAGE, TABLES, compare, plan
 from toolbench.lake import Draft, Lake, Partition
 from toolbench.records import Api
 from toolbench.settings import Settings
@@ -45,6 +45,7 @@ def generate(lake: Lake, draft: Draft, settings: Settings, collections: bool = T
         raise UsageError(f"The lake {lake.uri} has no APIs of category {missing[0]!r}; it has {', '.join(known)}.")
     specs = plan(lake, view, settings, categories=wanted, collections=collections, base=base)
     outcome = run_shards(lake, generate_shard, specs, settings, STAGE, teacher=True)
+    outcome.receipts = compare(lake, base, settings, specs, outcome.receipts)
     draft = finish(draft, outcome, flow=NAME, main="instructions", tables=TABLES, model=settings.teacher.model)
 
     planned = [spec.partition for spec in specs]

@@ -16,7 +16,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BaseModel
 
 from flows.parameters import Options
-from toolbench import progress
+from toolbench import holdout, progress
 from toolbench.errors import LakeError, TeacherError, ToolbenchError
 from toolbench.lake import Draft, Lake, Outcome, Partition, Receipt, Snapshot, Spec
 from toolbench.services import services
@@ -178,6 +178,7 @@ def publish(lake: Lake, draft: Draft, flow: str) -> Snapshot:
     before = lake.snapshot()
     if not lake.changes(draft, before):
         return before
+    holdout.check(lake, draft.view(before))
     lake.add_runs(draft)
     snapshot = lake.publish(draft, flow)
     manifest = lake.store.url(f"manifests/{snapshot.number:012d}.json")

@@ -178,7 +178,13 @@ class InstructionSettings(Section):
     per_combination: int = Field(default=5, ge=1, le=20)
     """Instructions asked for in one call, for one combination of APIs."""
     language: str = "English"
-    """The language that instructions are written in."""
+    """The language that instructions are written in; those in another one are rejected."""
+    near_duplicate: float = Field(default=0.6, gt=0, le=1)
+    """Jaccard similarity of word 3-shingles from which an instruction repeats an earlier one."""
+    test_files: tuple[str, ...] = ()
+    """Files of test instructions (ToolBench's layout, or JSON lines with `query`): training ones must not overlap."""
+    judge_values: bool = False
+    """Have the teacher judge, too, whether an instruction holds a value for every parameter that its APIs require."""
     holdout: float = Field(default=0.15, ge=0, lt=1)
     """Share of instructions held out from training, drawn by the instruction's id."""
     min_words: int = Field(default=5, ge=1)

@@ -68,7 +68,8 @@ def test_one_night_fills_every_table_and_publishes_once(nights: Nights) -> None:
     view = nights.lake.snapshot()
     assert nights.lake.numbers() == [1]
     assert (nights.done.snapshot, view.number, view.flow) == (1, 1, "nightly-refresh")
-    assert {name for name in RECORDS if view.rows(name)} == set(RECORDS)
+    # The hub is not screened unless settings say so, and none of its responses is too long.
+    assert {name for name in RECORDS if view.rows(name)} == set(RECORDS) - {"verdicts", "response_keys"}
     assert {e.partition["group"] for e in view.entries("conversations")} <= set(GROUPS)
     assert {e.partition["group"] for e in view.entries("instructions")} == set(GROUPS)
     assert view.models["retriever"].metrics["train_pairs"] > 0

@@ -73,7 +73,7 @@ def test_what_the_form_refuses(wrong: dict[str, object]) -> None:
 def test_a_part_of_a_run_is_told_the_addresses_of_the_services_of_the_whole() -> None:
     options = Options(instructions=3, more={"search.width": 3})
     settings = options.settings().with_(
-        apis={"hosts": {"hub.test": "http://127.0.0.1:1"}, "methods": ("GET", "POST")},
+        apis={"hosts": {"hub.test": {"connect": "http://127.0.0.1:1", "methods": ("POST",), "rate": 0}}},
         catalogue={"source": "http://hub.test/index.json"},
         teacher={"base_url": "http://127.0.0.1:2/v1"},
     )

@@ -174,7 +174,9 @@ def test_a_table_shows_what_every_shard_took_in_and_gave(staged: Staged) -> None
         assert sum(row["out"] for row in rows) == run.passed_on
         assert sum(row["calls"] for row in rows) == run.calls
         assert len({tuple(row) for row in rows}) == 1, "every row has the columns of the first"
-        for name, count in json.loads(run.outcomes).items():
+        # What was added or changed is counted over all categories together.
+        counted = {} if stage == "catalogue" else json.loads(run.outcomes)
+        for name, count in counted.items():
             assert sum(row[name] for row in rows) == count
 
 

@@ -24,7 +24,7 @@ LAYERS = (
     ),
     ("lake", "teacher", "demo", "encoder"),
     ("apis",),
-    ("world", "services"),
+    ("world", "services", "holdout"),
     (
         "catalogue",
         "screening",

@@ -19,6 +19,10 @@ from toolbench.catalogue.splits import Holdout
 from toolbench.digests import canonical, digest
 from toolbench.records import Api, Parameter, Reject, Tool
 
+# Made once: `json.dumps` with options makes an encoder a call.
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+_encode_sorted = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
@@ -149,7 +153,7 @@ def _defined(named: Iterable[tuple[_Named, str]]) -> tuple[list[_Defined], list[
         if fault := checker.fault(described):
             rejects.append(reject(fault, tool.locator, api.pointer, tool.category, described))
         else:
-            defined.append(_Defined(one, shown, function, json.dumps(described, ensure_ascii=False)))
+            defined.append(_Defined(one, shown, function, _encode(described)))
     return defined, rejects
 
 
@@ -161,7 +165,8 @@ def _tool_records(drafts: dict[str, ToolDraft], holdout: Holdout) -> dict[str, T
 
 def _tool_record(tool_id: str, tool: ToolDraft, found: dict[str, list[str]], holdout: Holdout) -> Tool:
     description = tool_description(tool.description)
-    own = [tool_id, tool.name, tool.title, description, tool.category, tool.base_url, tool.origin]
+    own: list[Any] = [tool_id, tool.name, tool.title, description, tool.category, tool.base_url, tool.origin]
+    own += [True] if tool.category_inferred else []
     return Tool(
         id=tool_id,
         name=tool.name,
@@ -216,7 +221,7 @@ def _parameter(draft: ParameterDraft, shown_as: str) -> Parameter:
         type=draft.schema["type"],
         required=draft.required,
         description=draft.description,
-        default=None if draft.example is None else json.dumps(draft.example, ensure_ascii=False, sort_keys=True),
+        default=None if draft.example is None else _encode_sorted(draft.example),
         location=draft.location,
         secret=draft.secret,
     )

@@ -4,6 +4,7 @@ import dataclasses
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from toolbench.catalogue.assemble import Catalogue
@@ -21,7 +22,7 @@ from toolbench.settings import HostSettings, Settings
 
 STAGE = "catalogue"
 TABLES = ("tools", "apis")
-VERSION = 1
+VERSION = 2
 
 
 def collect(lake: Lake, settings: Settings, category: str = "") -> tuple[list[Receipt], int]:
@@ -121,7 +122,7 @@ def write(lake: Lake, catalogue: Catalogue, partition: Partition) -> tuple[list[
             label=name,
             partition={**partition, "category": name},
             records=[a.id for a in apis],
-            content=digest([[as_dict(row) for row in rows] for rows in (tools, apis, rejects)]),
+            content=digest([_contents(tools), _contents(apis), [as_dict(row) for row in rejects]]),
             params={"version": VERSION},
         )
         receipt = lake.receipt(spec.digest)
@@ -131,6 +132,11 @@ def write(lake: Lake, catalogue: Catalogue, partition: Partition) -> tuple[list[
             receipt = _finish(lake, spec, tools, apis, rejects)
         receipts.append(receipt)
     return receipts, reused
+
+
+def _contents(rows: Sequence[Tool] | Sequence[Api]) -> list[list[Any]]:
+    """All that decides the rows: their digests, and what those leave out because other tools decide it."""
+    return [[row.id, row.digest, row.split, row.collections] for row in rows]
 
 
 def _finish(lake: Lake, spec: Spec, tools: Sequence[Tool], apis: Sequence[Api], rejects: Sequence[Reject]) -> Receipt:

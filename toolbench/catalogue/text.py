@@ -16,6 +16,8 @@ _UNPRINTABLE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u200b\u2028-\u202e\u206
 
 def plain(text: str) -> str:
     """One line without HTML, entities, control or direction-changing characters."""
+    if not text:
+        return text
     if "&" in text:
         text = html.unescape(text)
     if "<" in text:

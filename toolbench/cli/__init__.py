@@ -7,7 +7,7 @@ from typing import NoReturn
 import typer
 
 from toolbench import __version__
-from toolbench.cli import agent, apis, doctor, importing, lake, look, run, screen, serve, student
+from toolbench.cli import agent, apis, doctor, importing, instruct, lake, look, run, screen, serve, student
 from toolbench.errors import ToolbenchError
 
 app = typer.Typer(
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A data factory for language models that use tools: from a catalogue of APIs to a published dataset.",
 )
-for module in (importing, screen, run, look, doctor, serve):
+for module in (importing, screen, instruct, run, look, doctor, serve):
     module.register(app)
 app.add_typer(agent.app, name="agent")
 app.add_typer(apis.app, name="apis")

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from toolbench import holdout
 from toolbench.cli import options as o
 from toolbench.lake import Draft, Lake, Outcome
 from toolbench.records import Reject
@@ -47,6 +48,7 @@ def import_(
     draft = Draft()
     outcomes = [_bring_in(opened, draft, wanted, category or "") for wanted in settings]
     if opened.changes(draft, opened.snapshot()):
+        holdout.check(opened, draft.view(opened.snapshot()))
         opened.add_runs(draft)
     snapshot = opened.publish(draft, "import")
     _tell(opened, [source_label(s) for s in settings], outcomes)

@@ -69,10 +69,12 @@ def show(lake: Lake) -> None:
     if found is None:
         return
     table = Table(title=found.caption, title_justify="left", box=None, pad_edge=False)
-    for number, name in enumerate(found.columns):
-        table.add_column(name, justify="right" if number else "left", no_wrap=True)
+    # Verdicts that no API has are left out: a terminal is narrow.
+    shown = [n for n in range(len(found.columns)) if any(row[n] != "0" for row in found.rows)]
+    for number in shown:
+        table.add_column(found.columns[number], justify="right" if number else "left", no_wrap=True)
     for row in found.rows:
-        table.add_row(*row)
+        table.add_row(*(row[number] for number in shown))
     Console().print(table)
     for what, ids in changes(lake, snapshot.entries("verdicts")).items():
         more = f" and {len(ids) - _LISTED:,} more" if len(ids) > _LISTED else ""

@@ -65,6 +65,10 @@ def _call(command: str, flags: dict[str, Any], extra: dict[str, Any]) -> Any:
         return nightly_refresh(options)
     if command == "add-category":
         return add_category(extra["category"], extra["source"], options)
+    if command == "instruct":
+        from flows.generate import generate_instructions
+
+        return generate_instructions(options)
     if command == "screen":
         from flows.screen import screen_apis
 

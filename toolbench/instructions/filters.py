@@ -1,21 +1,49 @@
-"""Filters of instructions: each returns why an instruction is rejected, or None."""
+"""Filters of instructions: each returns why an instruction is rejected, or None.
+
+`check` runs those that look at one instruction alone, in the order in which they stand in it. `duplicates` and
+`contamination` compare texts with others and keep state; they have modules of their own.
+"""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
+from toolbench.instructions.language import other_language
+from toolbench.instructions.leaks import names_an_api
+from toolbench.instructions.required import missing_value
+from toolbench.instructions.unsafe import unsafe
+from toolbench.instructions.written import Reason, Written
 from toolbench.records import Api
 
-Reason = tuple[str, str]
-"""A short code to count by, and one sentence."""
+__all__ = [
+    "Reason", "Written", "check", "length", "missing_value", "names_an_api", "normalised", "other_language",
+    "relevant_apis", "several_tools", "unsafe",
+]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """An instruction as the teacher wrote it: its text and the function names it calls relevant."""
+def check(
+    written: Written, candidates: Mapping[str, Api], group: str, *, shortest: int, longest: int, language: str = ""
+) -> Reason | None:
+    """The first reason to reject an instruction, or None. The order is fixed, so that counts by reason compare.
 
-    text: str
-    relevant: Sequence[str]
+    1. `too_short`, `too_long`: words outside `shortest` to `longest`.
+    2. `no_relevant_api`, `hallucinated_api`: relevant APIs that are none of `candidates` (by function name).
+    3. `single_tool`: a multi-tool `group` (I2, I3), but the APIs of one tool.
+    4. `api_named`: an API's identifier, or a request to call one.
+    5. `wrong_language`: surely not `language`, a name or a code; empty: any.
+    6. `unsafe`: a request that must not be served.
+    7. `missing_value`: a required parameter that the text gives no value for.
+
+    Raises UsageError if `language` is not known.
+    """
+    return (
+        length(written, shortest, longest)
+        or relevant_apis(written, candidates)
+        or several_tools(written, candidates, group)
+        or names_an_api(written, candidates)
+        or other_language(written, language)
+        or unsafe(written)
+        or missing_value(written, candidates)
+    )
 
 
 def relevant_apis(written: Written, candidates: Mapping[str, Api]) -> Reason | None:
@@ -33,26 +61,6 @@ def several_tools(written: Written, candidates: Mapping[str, Api], group: str) -
     tools = {candidates[name].tool_id for name in written.relevant}
     if group != "I1" and len(tools) < 2:
         return "single_tool", f"A {group} instruction needs several tools, this one needs only {next(iter(tools))}."
-    return None
-
-
-_ASKS_FOR_API = re.compile(
-    r"\b(use|using|call|calling|via|through)\s+(the\s+)?[\w\s\-']{0,40}?\b(api|endpoint)s?\b", re.I
-)
-_IDENTIFIER = re.compile(r"[A-Za-z0-9]_|[a-z0-9]/|[a-z][A-Z]")
-
-
-def names_an_api(written: Written, candidates: Mapping[str, Api]) -> Reason | None:
-    """No identifier of an API, and no request to use one, may leak into the text."""
-    lowered = written.text.lower()
-    for name, api in candidates.items():
-        for identifier in (name, api.name):
-            # A plain word or a title is something a person would say; an identifier is not.
-            is_identifier = _IDENTIFIER.search(identifier) is not None and " " not in identifier
-            if is_identifier and len(identifier) > 4 and identifier.lower() in lowered:
-                return "api_named", f"The text names the API {identifier!r}."
-    if found := _ASKS_FOR_API.search(written.text):
-        return "api_named", f"The text asks for an API: {found[0]!r}."
     return None
 
 

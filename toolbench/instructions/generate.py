@@ -123,11 +123,8 @@ def _sort(
     shortest, longest = spec.params["words"]
     batch = _Batch([], [])
     for number, written in enumerate(found):
-        reason = (
-            filters.length(written, shortest, longest)
-            or filters.relevant_apis(written, candidates)
-            or filters.several_tools(written, candidates, combination.group)
-            or filters.names_an_api(written, candidates)
+        reason = filters.check(
+            written, candidates, combination.group, shortest=shortest, longest=longest, language=spec.params["language"]
         )
         if reason:
             batch.rejects.append(_reject(spec, combination, number, reason, written.text))

@@ -5,11 +5,11 @@ paid for. New ones are drawn first for APIs that were added or changed, then up 
 """
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from toolbench.digests import digest
-from toolbench.instructions import prompting
+from toolbench.instructions import language, prompting
 from toolbench.instructions.coverage import Coverage, coverage
 from toolbench.instructions.sampling import allocate, sample, topic_seed, windows
 from toolbench.lake import Entry, Lake, Partition, Snapshot, Spec, labels
@@ -38,20 +38,28 @@ def plan(
 
     `collections`: False leaves out I3, whose collections reach into other categories. `base`: the snapshot before this
     run, whose combinations stay where they can; without it `view` is taken for it.
+
+    Raises UsageError for a language that cannot be told.
     """
     base = base or view
+    language.code(settings.instructions.language)  # a wrong one is said before anybody is asked
     entries = _entries(view, categories)
     topics = _topics(_apis(lake, view, entries), settings, collections)
     before = {e.path: e for e in base.entries("apis")}
     fresh = _fresh(lake, [e for e in entries if e.path not in before], before.values())
+    kept = {key: _kept(lake, base, _partition(*key), members, settings.seed) for key, members in topics.items()}
+
+    def draw(key: tuple[Group, str], count: int) -> list[Combination]:
+        before = [c for shard in kept[key] for c in shard]
+        return before + _new(*key, topics[key], settings.seed, count, before, fresh)
+
+    total = -(-settings.instructions.total // settings.instructions.per_combination)
+    size = max(1, settings.work.shard_size // settings.instructions.per_combination)
     specs: list[Spec] = []
-    for (group, topic), count in _shares(topics, settings).items():
-        members = topics[group, topic]
-        partition = {"group": group, "collection" if group == "I3" else "category": topic}
-        kept = _kept(lake, base, partition, {a.id: a for a in members}, settings.seed)
-        wanted = _new(group, topic, members, settings, count, [c for shard in kept for c in shard], fresh)
-        size = max(1, settings.work.shard_size // settings.instructions.per_combination)
-        shards = kept + [wanted[i : i + size] for i in range(0, len(wanted), size)]
+    for key, drawn in _drawn(topics, total, draw).items():
+        members, partition = topics[key], _partition(*key)
+        new = drawn[sum(map(len, kept[key])) :]
+        shards = kept[key] + [new[i : i + size] for i in range(0, len(new), size)]
         inputs = {"apis": [e for e in entries if e.partition["category"] in {a.category for a in members}]}
         earlier = base.shards("combinations", partition)
         specs += _specs(partition, shards, {a.id: a for a in members}, settings, inputs, earlier)
@@ -63,10 +71,13 @@ def preview(
 ) -> tuple[list[Combination], list[Coverage]]:
     """The first `count` combinations that would be drawn for an empty lake, and what they cover; nobody is asked."""
     topics = _topics(_apis(lake, view, _entries(view, categories)), settings, collections=True)
-    drawn: list[Combination] = []
-    for (group, topic), share in _allotted(topics, count).items():
-        drawn += _new(group, topic, topics[group, topic], settings, share, [], set())
+    found = _drawn(topics, count, lambda key, share: _new(*key, topics[key], settings.seed, share, [], set()))
+    drawn = [combination for combinations in found.values() for combination in combinations]
     return drawn, coverage(topics, drawn)
+
+
+def _partition(group: Group, topic: str) -> Partition:
+    return {"group": group, "collection" if group == "I3" else "category": topic}
 
 
 def _entries(view: Snapshot, categories: Sequence[str]) -> list[Entry]:
@@ -121,9 +132,20 @@ def _topics(apis: Sequence[Api], settings: Settings, collections: bool) -> Topic
     }
 
 
-def _shares(topics: Topics, settings: Settings) -> dict[tuple[Group, str], int]:
-    """How many combinations each topic is to have."""
-    return _allotted(topics, -(-settings.instructions.total // settings.instructions.per_combination))
+def _drawn(
+    topics: Topics, total: int, draw: Callable[[tuple[Group, str], int], list[Combination]]
+) -> dict[tuple[Group, str], list[Combination]]:
+    """`total` combinations, if there are as many: what a topic cannot give the others do."""
+    shares = _allotted(topics, total)
+    found = {key: draw(key, share) for key, share in shares.items()}
+    while (missing := total - sum(map(len, found.values()))) > 0:
+        able = {key: len(topics[key]) for key in topics if len(found[key]) >= shares[key]}
+        if not able:
+            break
+        for key, more in allocate(able, missing).items():
+            shares[key] = len(found[key]) + more
+            found[key] = draw(key, shares[key]) if more else found[key]
+    return found
 
 
 def _allotted(topics: Topics, total: int) -> dict[tuple[Group, str], int]:
@@ -149,9 +171,11 @@ def _windows(members: Sequence[Api]) -> int:
 
 
 def _kept(
-    lake: Lake, base: Snapshot, partition: Partition, apis: Mapping[str, Api], seed: int
+    lake: Lake, base: Snapshot, partition: Partition, members: Sequence[Api], seed: int
 ) -> list[list[Combination]]:
     """The combinations of the last time, drawn by the same seed, whose APIs are as they were, in their shards."""
+
+    apis = {a.id: a for a in members}
 
     def stays(c: Combination) -> bool:
         drawn_by = topic_seed(seed, c.group, c.category, c.collection)
@@ -168,7 +192,7 @@ def _new(
     group: Group,
     topic: str,
     members: Sequence[Api],
-    settings: Settings,
+    seed: int,
     count: int,
     kept: Sequence[Combination],
     fresh: Collection[str],
@@ -181,7 +205,7 @@ def _new(
 
     def take(most: int, fresh: Collection[str]) -> None:
         where = {"collection" if group == "I3" else "category": topic}
-        for drawn in sample(members, group, **where, seed=settings.seed, fresh=fresh):
+        for drawn in sample(members, group, **where, seed=seed, fresh=fresh):
             if len(found) >= most:
                 return
             if drawn.id not in known:

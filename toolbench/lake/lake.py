@@ -134,6 +134,11 @@ class Lake:
         partition = {**spec.partition, "stage": spec.stage} if record.TABLE == "rejects" else spec.partition
         return Entry(path=key, rows=len(rows), bytes=len(data), sha256=checksum, partition=partition, spec=spec.digest)
 
+    def copy_journal(self, spec: str, other: str) -> None:
+        """Give the shard `other` the journal of the shard `spec` as its own."""
+        for key, _ in self.store.list(f"journals/{spec}"):
+            self.store.write(f"journals/{other}/{key.rpartition('/')[2]}", self.store.read(key))
+
     # Reading
 
     def table(self, entry: Entry, record: type[Record]) -> pa.Table:

@@ -264,3 +264,25 @@ def test_pandas_reads_the_folder_with_the_documented_columns(lake: Lake, compact
     assert str(frame["started_at"].dt.tz) == "UTC"
     assert (frame["seconds"] >= 0).all()
     assert frame["request"].str.fullmatch("[0-9a-f]{32}").all()
+
+
+def test_what_an_earlier_shard_was_answered_is_not_asked_again_and_kept(lake: Lake) -> None:
+    asyncio.run(run(lake, Outside(), compact=True))
+    outside = Outside()
+
+    async def scenario(name: str, *earlier: str) -> tuple[Any, Any, Journal]:
+        async with Journal(lake, name, earlier=earlier) as journal:
+            known = await journal.answer("r1", "chat", {"q": 1}, outside)
+            new = await journal.answer("r9", "chat", {"q": 1}, outside)
+            await journal.compact()
+        return known, new, journal
+
+    known, new, journal = asyncio.run(scenario("later", SPEC, "never-there"))
+    assert (known["answer"], new["answer"]) == (1, 1)
+    assert (journal.replayed, journal.asked, outside.asked) == (1, 1, 1)
+    lake.store.delete(journal_files(lake))
+    again = asyncio.run(scenario("later"))[2]
+    assert (again.replayed, again.asked) == (2, 0), "it has copied what it took over"
+    assert len(lake.store.list("journals/later")) == 1
+    rows = pd.read_parquet(Path(lake.store.path("journals/later")))
+    assert sorted(rows["record"]) == ["r1", "r9"], "and no more than that"
