@@ -9,7 +9,7 @@ from toolbench import prompts
 from toolbench.concurrency import in_order
 from toolbench.dialogue import json_in
 from toolbench.digests import digest, draw, seed_of
-from toolbench.instructions import filters, prompting
+from toolbench.instructions import filters, judging, prompting
 from toolbench.instructions.filters import Reason, Written
 from toolbench.instructions.planning import STAGE
 from toolbench.lake import Lake, Receipt, Spec
@@ -20,6 +20,7 @@ from toolbench.world import World
 TABLES = ("combinations", "instructions")
 
 _ROOM = "toolbench.instructions"
+_JUDGED = 1000
 _SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "properties": {
@@ -91,7 +92,23 @@ async def _write(world: World, spec: Spec, combination: Combination, apis: Seque
     if isinstance(found, str):
         reason = "no_reply" if replies[-1].error else "malformed_reply"
         return _Batch([], [_reject(spec, combination, 0, (reason, found), replies[-1].content or "")])
-    return _sort(spec, combination, apis, found, replies)
+    batch = _sort(spec, combination, apis, found, replies)
+    return await _judged(world, spec, combination, apis, batch) if spec.params["judge_values"] else batch
+
+
+async def _judged(world: World, spec: Spec, combination: Combination, apis: Sequence[Api], batch: _Batch) -> _Batch:
+    """The batch without the instructions that, in the teacher's judgment, lack a value."""
+    by_id = {api.id: api for api in apis}
+    kept = []
+    for number, item in enumerate(batch.instructions):
+        relevant = [by_id[name] for name in item.relevant]
+        reason = await judging.missing_value(world, f"{combination.id}#values", item.text, relevant, item.seed)
+        if reason:
+            # Behind the numbers of what was written.
+            batch.rejects.append(_reject(spec, combination, _JUDGED + number, reason, item.text))
+        else:
+            kept.append(item)
+    return _Batch(kept, batch.rejects)
 
 
 def _parse(reply: Reply) -> list[Written] | str:

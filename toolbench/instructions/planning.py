@@ -8,8 +8,9 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from toolbench import prompts
 from toolbench.digests import digest
-from toolbench.instructions import language, prompting
+from toolbench.instructions import judging, language, prompting
 from toolbench.instructions.coverage import Coverage, coverage
 from toolbench.instructions.sampling import allocate, sample, topic_seed, windows
 from toolbench.lake import Entry, Lake, Partition, Snapshot, Spec, labels
@@ -18,6 +19,7 @@ from toolbench.settings import Settings
 from toolbench.world import chat_identity
 
 STAGE = "instructions"
+_ROOM = "toolbench.instructions"
 VERSION = 2
 """Raised when `generate` would write other rows from the same specification."""
 
@@ -246,6 +248,7 @@ def _specs(
                 **chat_identity(settings),
                 "prompts": prompting.digests(partition["group"] != "I1"),
                 "language": wanted.language,
+                "judge_values": prompts.load(_ROOM, judging.PROMPT).digest if wanted.judge_values else "",
                 "per_combination": wanted.per_combination,
                 "words": [wanted.min_words, wanted.max_words],
                 "holdout": wanted.holdout,

@@ -197,3 +197,21 @@ def test_retired_apis_are_not_sampled(factory: Factory) -> None:
     used = {api for s in specs for c in s.params["combinations"] for api in c["apis"]}
     assert used
     assert used <= {v.id for v in verdicts if not v.retired}
+
+
+def test_the_teacher_judges_values_where_it_is_asked_to(factory: Factory, lake: Lake, honest_teacher: Server) -> None:
+    settings = settings_for(
+        lake, honest_teacher.url, catalogue={"source": factory.settings.catalogue.source}, instructions=AMOUNT,
+        apis={"hosts": factory.settings.apis.hosts},
+    )  # fmt: skip
+    apis = [a for a in factory.lake.rows(factory.catalogue, Api) if a.category == "Science"]
+    spec = Spec(
+        stage="test", label="", partition={"source": "x", "category": "Science"}, records=[], content="", params={}
+    )
+    view = publish(lake, [lake.finish(spec, {Api: apis}, taken_in=len(apis), passed_on=len(apis))], ("apis",))
+    plain = instructions.plan(lake, view, settings, categories=["Science"])
+    judged = instructions.plan(lake, view, settings.with_(instructions={"judge_values": True}), categories=["Science"])
+    assert {s.digest for s in plain}.isdisjoint(s.digest for s in judged)
+    work_on(lake, judged[:1], settings, instructions.generate, instructions.TABLES, "instructions")
+    asked = [row["record"] for row in journaled(lake, judged[0])]
+    assert any(record.endswith("#values") for record in asked)
