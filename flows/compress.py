@@ -3,10 +3,9 @@
 from prefect import flow
 
 from flows.parameters import Options, run_name
-from flows.stage import Done, Threads, carry_out, clear, finish, run_shards
+from flows.stage import Done, Threads, carry_out, categories, clear, finish, run_shards
 from tasks.compress import compress_shard
 from toolbench.compression import STAGE, TABLES, plan
-from toolbench.errors import UsageError
 from toolbench.lake import Draft, Lake, Partition
 from toolbench.settings import Settings
 
@@ -30,12 +29,7 @@ def compress(lake: Lake, draft: Draft, settings: Settings) -> Draft:
     If settings truncate responses nothing is asked, and the keys that the lake has stay for another time.
     """
     base = lake.snapshot()
-    known = sorted({p["category"] for p in draft.partitions("apis", base) if "source" in p})
-    if not known:
-        raise UsageError(f"The lake {lake.uri} has no APIs yet: run collect-apis first, or `toolbench refresh`.")
-    wanted = list(settings.catalogue.categories) or known
-    if missing := sorted(set(wanted) - set(known)):
-        raise UsageError(f"The lake {lake.uri} has no APIs of category {missing[0]!r}; it has {', '.join(known)}.")
+    wanted = categories(lake, draft, settings)
     view = draft.view(base)
     specs = plan(lake, view, settings, categories=wanted)
     outcome = run_shards(lake, compress_shard, specs, settings, STAGE, teacher=True)

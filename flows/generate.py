@@ -3,10 +3,9 @@
 from prefect import flow
 
 from flows.parameters import Options, run_name
-from flows.stage import Done, Threads, carry_out, clear, finish, run_shards
+from flows.stage import Done, Threads, carry_out, categories, clear, finish, run_shards
 from tasks.generate import generate_shard
 from toolbench import datasets, solutions, tooleval
-from toolbench.errors import UsageError
 from toolbench.instructions import STAGE, TABLES, compare, plan
 from toolbench.lake import Draft, Lake, Partition
 from toolbench.records import Api
@@ -37,12 +36,7 @@ def generate(lake: Lake, draft: Draft, settings: Settings, collections: bool = T
     """The stage itself, for the categories that the draft is about, or all that the lake has."""
     base = lake.snapshot()
     view = draft.view(base)
-    known = sorted({p["category"] for p in draft.partitions("apis", base) if "source" in p})
-    if not known:
-        raise UsageError(f"The lake {lake.uri} has no APIs yet: run collect-apis first, or `toolbench refresh`.")
-    wanted = list(settings.catalogue.categories) or known
-    if missing := sorted(set(wanted) - set(known)):
-        raise UsageError(f"The lake {lake.uri} has no APIs of category {missing[0]!r}; it has {', '.join(known)}.")
+    wanted = categories(lake, draft, settings)
     specs = plan(lake, view, settings, categories=wanted, collections=collections, base=base)
     outcome = run_shards(lake, generate_shard, specs, settings, STAGE, teacher=True)
     outcome.receipts = compare(lake, base, settings, specs, outcome.receipts)

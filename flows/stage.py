@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from flows.parameters import Options
 from toolbench import holdout, progress
-from toolbench.errors import LakeError, TeacherError, ToolbenchError
+from toolbench.errors import LakeError, TeacherError, ToolbenchError, UsageError
 from toolbench.lake import Draft, Lake, Outcome, Partition, Receipt, Snapshot, Spec
 from toolbench.services import services
 from toolbench.settings import Settings
@@ -155,6 +155,20 @@ def _progress_artifact(stage: str, counter: progress.Counter, *, skip: bool) -> 
 
     yield tell
     tell(100.0)
+
+
+def categories(lake: Lake, draft: Draft, settings: Settings) -> list[str]:
+    """The categories that settings name; if they name none, those the draft is about, or all that the lake has.
+
+    Raises UsageError if the lake has no APIs, or none of a category that settings name.
+    """
+    known = sorted({p["category"] for p in draft.partitions("apis", lake.snapshot()) if "source" in p})
+    if not known:
+        raise UsageError(f"The lake {lake.uri} has no APIs yet: run collect-apis first, or `toolbench refresh`.")
+    wanted = list(settings.catalogue.categories) or known
+    if missing := sorted(set(wanted) - set(known)):
+        raise UsageError(f"The lake {lake.uri} has no APIs of category {missing[0]!r}; it has {', '.join(known)}.")
+    return wanted
 
 
 def finish(draft: Draft, outcome: Outcome, *, flow: str, main: str, tables: tuple[str, ...], model: str) -> Draft:

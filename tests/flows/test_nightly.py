@@ -74,7 +74,7 @@ def test_one_night_fills_every_table_and_publishes_once(nights: Nights) -> None:
     assert {e.partition["group"] for e in view.entries("instructions")} == set(GROUPS)
     assert view.models["retriever"].metrics["train_pairs"] > 0
     stages = [run.stage for run in nights.lake.rows(view, Run)]
-    assert stages == ["catalogue", "instructions", "solutions", "judgments", "dataset", "retriever"]
+    assert stages == ["catalogue", "compression", "instructions", "solutions", "judgments", "dataset", "retriever"]
 
 
 def test_a_night_without_a_teacher_ends_in_one_sentence_and_publishes_nothing(nights: Nights, closed_port: str) -> None:

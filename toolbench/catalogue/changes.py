@@ -31,8 +31,8 @@ def changes(lake: Lake, before: Iterable[Entry], after: Iterable[Entry]) -> Chan
     """The difference between two sets of files of table `apis`. A file that is in both is not read."""
     old, new = ({e.path: e for e in entries} for entries in (before, after))
     same = old.keys() & new.keys()
-    was = _digests(lake, [e for path, e in old.items() if path not in same])
-    now = _digests(lake, [e for path, e in new.items() if path not in same])
+    was = lake.digests((e for path, e in old.items() if path not in same), Api)
+    now = lake.digests((e for path, e in new.items() if path not in same), Api)
     changed = sorted(i for i in was.keys() & now.keys() if was[i] != now[i])
     return Changes(
         added=sorted(now.keys() - was.keys()),
@@ -40,11 +40,3 @@ def changes(lake: Lake, before: Iterable[Entry], after: Iterable[Entry]) -> Chan
         removed=sorted(was.keys() - now.keys()),
         unchanged=sum(old[path].rows for path in same) + len(was.keys() & now.keys()) - len(changed),
     )
-
-
-def _digests(lake: Lake, entries: list[Entry]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for entry in entries:
-        columns = lake.table(entry, Api).select(["id", "digest"]).to_pydict()
-        found |= dict(zip(columns["id"], columns["digest"], strict=True))
-    return found

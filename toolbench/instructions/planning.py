@@ -99,16 +99,8 @@ def _fresh(lake: Lake, new: Sequence[Entry], before: Collection[Entry]) -> set[s
     if not new or not before:
         return set()
     categories = {e.partition["category"] for e in new}
-    was = _digests(lake, [e for e in before if e.partition["category"] in categories])
-    return {name for name, content in _digests(lake, new).items() if was.get(name) != content}
-
-
-def _digests(lake: Lake, entries: Sequence[Entry]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for entry in entries:
-        columns = lake.table(entry, Api).select(["id", "digest"]).to_pydict()
-        found |= dict(zip(columns["id"], columns["digest"], strict=True))
-    return found
+    was = lake.digests([e for e in before if e.partition["category"] in categories], Api)
+    return {name for name, content in lake.digests(new, Api).items() if was.get(name) != content}
 
 
 def _topics(apis: Sequence[Api], settings: Settings, collections: bool) -> Topics:

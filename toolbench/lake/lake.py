@@ -164,6 +164,14 @@ class Lake:
         for entry in entries:
             yield from from_table(record, self.table(entry, record))
 
+    def digests(self, entries: Iterable[Entry], record: type[Record]) -> dict[str, str]:
+        """Id → content digest of the rows of some files of `tools` or `apis`; no other column is looked at."""
+        found: dict[str, str] = {}
+        for entry in entries:
+            columns = self.table(entry, record).select(["id", "digest"]).to_pydict()
+            found |= dict(zip(columns["id"], columns["digest"], strict=True))
+        return found
+
     def rows(self, snapshot: Snapshot, record: type[R]) -> Iterator[R]:
         """All rows of a record's table in a snapshot."""
         return self.read(snapshot.entries(record.TABLE), record)

@@ -39,7 +39,7 @@ def plan(lake: Lake, view: Snapshot, settings: Settings, *, partitions: Sequence
         apis = [e for e in view.entries("apis") if e.partition.get("instructions") == came_with]
         tools = [e for e in view.entries("tools") if e.partition.get("instructions") == came_with]
         if came_with not in known:
-            known[came_with] = _digests(lake, apis, Api) | _digests(lake, tools, Tool)
+            known[came_with] = lake.digests(apis, Api) | lake.digests(tools, Tool)
         digests = known[came_with]
         chunks = list(_chunks(lake, view, partition, settings.work.shard_size))
         for label, (entry, chunk) in zip(labels(partition, len(chunks)), chunks, strict=True):
@@ -93,15 +93,6 @@ def _content(instruction: Instruction, digests: Mapping[str, str], keys: Mapping
             f"Instruction {instruction.id} offers {missing}, which the catalogue no longer has: run "
             "`toolbench refresh` over the whole catalogue."
         ) from None
-
-
-def _digests(lake: Lake, entries: Sequence[Entry], record: type[Api | Tool]) -> dict[str, str]:
-    """API or tool id → content digest."""
-    digests: dict[str, str] = {}
-    for entry in entries:
-        found = lake.table(entry, record).select(["id", "digest"]).to_pydict()
-        digests |= dict(zip(found["id"], found["digest"], strict=True))
-    return digests
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,11 +95,6 @@ def test_missing_required_parameters_are_named() -> None:
             {"catalogue": {"responses": "y"}, "apis": {"server_url": "http://a"}},
             ("recorded", "server", "live", "simulated"),
         ),
-        ({"apis": {"server_url": "http://a"}}, ("server", "live", "simulated")),
-        (
-            {"catalogue": {"responses": "y"}, "apis": {"server_url": "http://a"}},
-            ("recorded", "server", "live", "simulated"),
-        ),
         ({"catalogue": {"source": "x"}, "apis": {"chain": ("simulated",)}}, ("simulated",)),
     ],
 )
@@ -118,55 +113,6 @@ def test_identity_holds_what_decides_the_answers_and_no_more() -> None:
     assert of(apis=live) != of(apis=live | {"timeout": 9})
     assert of(apis=live) == of(apis=live | {"retries": 0, "redirects": 0, "rate_per_host": 1.0})
     assert of(apis=live) == of(apis=live | {"max_concurrency": 2, "secrets": {"a": {"key": "x"}}})
-
-
-def test_a_recording_without_a_required_parameter_still_answers() -> None:
-    what = api(parameter("a"))
-    recorded = Recorded({"C/t/a": [({"x": 1}, Response(response="then", source="recorded"))]}, "digest")
-
-    async def scenario() -> list[Response]:
-        async with Chain([recorded, Scripted(Response(response="now"))]) as chain:
-            return [await chain.call(what, arguments) for arguments in ('{"x": 1}', '{"x": 2}', '{"shown_a": 1}')]
-
-    assert [(r.response, r.status) for r in asyncio.run(scenario())] == [("then", 0), ("", 2), ("now", 0)]
-
-
-def test_identity_names_the_server_without_credentials() -> None:
-    def of(url: str, key: str = "") -> dict[str, Any]:
-        return identity(Settings(**{"apis": {"chain": ("server",), "server_url": url, "server_key": key}}))
-
-    named = of("http://user:word@tools.example:8080/virtual?token=abc", "k3y")
-    assert named["server"] == "http://tools.example:8080/virtual"
-    assert named == of("http://tools.example:8080/virtual")
-    assert named != of("http://other.example/virtual")
-    assert not any(secret in str(named) for secret in ("word", "abc", "k3y"))
-
-
-def test_identity_of_a_teacher_that_simulates(tmp_path: Path) -> None:
-    def of(**settings: Any) -> dict[str, Any]:
-        chosen = {"chain": ("simulated",), "simulator": "teacher", **settings.pop("apis", {})}
-        return identity(Settings(**{"apis": chosen, **settings}))
-
-    place = tmp_path / "cache" / "C" / "t_for_C"
-    place.mkdir(parents=True)
-    (place / "a.json").write_text('{"{}": {"error": "", "response": 1}}', encoding="utf-8")
-    assert of() == of()
-    assert of() != of(apis={"simulator": "rules"})
-    assert of() != of(teacher={"model": "other", "base_url": "http://a/v1"})
-    assert of() != of(catalogue={"responses": str(tmp_path / "cache")})
-    assert of() == of(teacher={"prices": {"offline-teacher": (1.0, 1.0)}})
-    assert of(apis={"retries": 0, "redirects": 0}) == of()
-
-
-@pytest.mark.parametrize("url", ["", "tools.example", "ftp://a", "http://", "http://[", "http://a:99999"])
-def test_a_server_url_that_is_none_is_a_usage_error(url: str) -> None:
-    with pytest.raises(UsageError, match=r"apis\.server_url"):
-        open_chain(Settings(**{"apis": {"chain": ("server",), "server_url": url}}))
-
-
-def test_recorded_without_responses_is_a_source_error() -> None:
-    with pytest.raises(SourceError, match="--responses"):
-        open_chain(Settings(**{"apis": {"chain": ("recorded",)}}))
 
 
 def test_a_recording_without_a_required_parameter_still_answers() -> None:
