@@ -136,18 +136,18 @@ def _apis(console: Console, effective: Settings) -> Iterator[Finding]:
 
 def _hosts_table(hosts: "list[HostAllowance]") -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("host", "APIs", "allowed", "why not", "methods needed", "allowed", "credentials needed", "set"):
-        table.add_column(name, overflow="fold", justify="right" if name == "APIs" else "left")
+    table.add_column("host", no_wrap=True, overflow="ellipsis", max_width=28)
+    table.add_column("APIs", justify="right", no_wrap=True)
+    for name in ("live", "methods", "credentials"):
+        table.add_column(name, overflow="fold")
     for host in hosts[:_SHOWN]:
+        missing = sorted(host.credentials - host.given)
         table.add_row(
             host.host,
             f"{host.apis:,}",
-            "yes" if host.allowed else "no" if host.refused.total() == host.apis else "some",
-            ", ".join(f"{reason} ({count:,})" for reason, count in host.refused.most_common()),
-            ", ".join(sorted(host.needed)),
-            ", ".join(host.methods) or "none",
-            ", ".join(sorted(host.credentials)) or "none",
-            ", ".join(sorted(host.given)) or "none",
+            ", ".join(f"{reason} ({count:,})" for reason, count in host.refused.most_common()) or "yes",
+            " ".join(sorted(host.needed)) + (f", allowed {' '.join(host.methods)}" if host.methods else ""),
+            ", ".join([*(f"{name} set" for name in sorted(host.given)), *(f"{name} missing" for name in missing)]),
         )
     return table
 
