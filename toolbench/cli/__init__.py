@@ -7,7 +7,7 @@ from typing import NoReturn
 import typer
 
 from toolbench import __version__
-from toolbench.cli import agent, apis, doctor, importing, instruct, lake, look, run, screen, serve, student
+from toolbench.cli import agent, apis, doctor, export, importing, instruct, lake, look, run, screen, serve, student
 from toolbench.errors import ToolbenchError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ for module in (importing, screen, instruct, run, look, doctor, serve):
     module.register(app)
 app.add_typer(agent.app, name="agent")
 app.add_typer(apis.app, name="apis")
+app.add_typer(export.app, name="export")
 app.add_typer(lake.app, name="lake")
 app.add_typer(student.app, name="student")
 

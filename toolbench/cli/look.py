@@ -34,6 +34,7 @@ def config() -> None:
 def report(
     lake: LakeOption = None,
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("report"),
+    samples: Annotated[int, typer.Option(min=1, help="Instructions of each group to read.")] = 12,
 ) -> None:
     """Write an HTML report of a lake: no network, no server, opens from a file.
 
@@ -42,4 +43,4 @@ def report(
     from toolbench.lake import Lake
     from toolbench.report import build
 
-    typer.echo(str(build(Lake(settings(lake=lake).lake), out)))
+    typer.echo(str(build(Lake(settings(lake=lake).lake), out, instructions_per_group=samples)))

@@ -14,7 +14,7 @@ from toolbench.digests import digest
 from toolbench.errors import SourceError
 from toolbench.instructions.planning import STAGE
 from toolbench.lake import Lake, Partition, Receipt, Spec
-from toolbench.records import Api, Group, Instruction, Reject
+from toolbench.records import Api, Group, Instruction, Reject, Split
 
 Find = Callable[[str, str, str], Api | None]
 """Category, tool and API as a file spells them → the API."""
@@ -111,7 +111,7 @@ def _instruction(entry: dict[str, Any], label: str, find: Find) -> Instruction:
         text=text,
         candidates=list(candidates),
         relevant=list(relevant),
-        split="instruction",
+        split=_split(label),
         model=_ORIGIN,
         prompt_digest="",
         seed=0,
@@ -119,6 +119,11 @@ def _instruction(entry: dict[str, Any], label: str, find: Find) -> Instruction:
         output_tokens=0,
         cost=0.0,
     )
+
+
+def _split(label: str) -> Split:
+    """The level a test file is held out at, as its name says it: `G1_tool`, `G2_category`."""
+    return "tool" if label.endswith("_tool") else "category" if label.endswith("_category") else "instruction"
 
 
 def _names(document: Any) -> tuple[str, str, str] | None:

@@ -38,7 +38,7 @@ def template(value: Any, depth: int = 0) -> Any:
 
     A template stays as it is.
     """
-    if depth >= _DEPTH:
+    if isinstance(value, dict | list) and depth >= _DEPTH:
         return type(value).__name__
     if isinstance(value, dict):
         return {k: v if k == _LENGTH_KEY and isinstance(v, int) else template(v, depth + 1) for k, v in value.items()}
@@ -53,7 +53,7 @@ def _template_of_list(items: list[Any], depth: int) -> Any:
     first = items[0]
     if isinstance(first, str) and len(items) == 1 and _LISTED.fullmatch(first):
         return items
-    if isinstance(first, dict):
+    if isinstance(first, dict) and depth + 1 < _DEPTH:
         return [{**template(first, depth + 1), _LENGTH_KEY: first.get(_LENGTH_KEY, len(items))}]
     return [f"list of {type(first).__name__} with length {len(items)}"]
 

@@ -1,4 +1,4 @@
-"""Write the report of one snapshot: overview, instructions, solutions with their trees, catalogue."""
+"""Write the report of one snapshot: overview, instructions, samples, solutions with their trees, catalogue."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -10,9 +10,11 @@ from toolbench.lake import Lake, Snapshot
 from toolbench.records import Conversation, Instruction, Judgment, Solution
 from toolbench.report import overview, trees
 from toolbench.report.catalogue import catalogue
+from toolbench.report.instructions import statistics
 from toolbench.report.pages import page_name, render
+from toolbench.report.reading import readable
 from toolbench.report.retrieval import retriever
-from toolbench.report.samples import sample_instructions, sample_solutions
+from toolbench.report.samples import INSTRUCTIONS_PER_GROUP, sample_instructions, sample_solutions
 from toolbench.report.screening import reasons, screening
 from toolbench.report.tabular import Table
 from toolbench.settings import OFFLINE_MODEL
@@ -20,18 +22,20 @@ from toolbench.settings import OFFLINE_MODEL
 _MARK = '<meta name="generator" content="toolbench report">'
 
 
-def build(lake: Lake, out: Path, number: int | None = None) -> Path:
+def build(
+    lake: Lake, out: Path, number: int | None = None, *, instructions_per_group: int = INSTRUCTIONS_PER_GROUP
+) -> Path:
     """Write static pages over a snapshot (the newest by default) below the folder `out`; returns the first page.
 
-    The same snapshot gives the same bytes. Pages open from a file: no script, no network. Solution pages that an
-    earlier report left in `out/solutions` and this one does not write are removed. Raises ToolbenchError if nothing
-    was published yet or `out` cannot be written, UsageError if there is no snapshot `number`, LakeError if a file of
-    the lake is gone or damaged.
+    Of each group `instructions_per_group` instructions are drawn to be read. The same snapshot gives the same bytes.
+    Pages open from a file: no script, no network. Solution pages that an earlier report left in `out/solutions` and
+    this one does not write are removed. Raises ToolbenchError if nothing was published yet or `out` cannot be written,
+    UsageError if there is no snapshot `number`, LakeError if a file of the lake is gone or damaged.
     """
     snapshot = _snapshot(lake, number)
     written = set()
     try:
-        for name, page in _pages(lake, snapshot):
+        for name, page in _pages(lake, snapshot, instructions_per_group):
             target = out / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(page, encoding="utf-8", newline="\n")
@@ -56,7 +60,7 @@ def _snapshot(lake: Lake, number: int | None) -> Snapshot:
     return lake.snapshot(number)
 
 
-def _pages(lake: Lake, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+def _pages(lake: Lake, snapshot: Snapshot, per_group: int) -> Iterator[tuple[str, str]]:
     """File name and text of every page; the first page comes last, when all it leads to is there."""
     rates = overview.PassRates(lake, snapshot)
     made_by = overview.models(lake, snapshot)
@@ -64,10 +68,11 @@ def _pages(lake: Lake, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     site = {"number": snapshot.number, "created_at": snapshot.created_at, "flow": snapshot.flow, "mark": _MARK}
     site["offline"] = any(row[1] == OFFLINE_MODEL for row in made_by.rows)
 
-    samples = sample_instructions(lake, snapshot)
+    samples = sample_instructions(lake, snapshot, per_group)
     solutions = sample_solutions(lake, snapshot, [i.id for group in samples.values() for i in group])
     yield from _solution_pages(lake, snapshot, site, solutions)
-    yield "instructions.html", _instructions_page(lake, snapshot, site, samples, {s.id for s, _ in solutions})
+    yield "samples.html", _samples_page(lake, snapshot, site, samples, {s.id for s, _ in solutions})
+    yield "instructions.html", render("instructions", site=site, root="", found=statistics(lake, snapshot))
     yield "catalogue.html", render("catalogue", site=site, root="", catalogue=catalogue(lake, snapshot))
     yield "index.html", _overview_page(lake, snapshot, site, rates, made_by)
 
@@ -97,7 +102,7 @@ def _overview_page(
     return render("index", site=site, root="", tables=tables, chart=chart, counts=counts, solved=rates.overall[0])
 
 
-def _instructions_page(
+def _samples_page(
     lake: Lake, snapshot: Snapshot, site: dict[str, Any], samples: dict[str, list[Instruction]], shown: set[str]
 ) -> str:
     wanted = {i.id for group in samples.values() for i in group}
@@ -105,7 +110,10 @@ def _instructions_page(
         s.instruction_id: (s.outcome, page_name(s.id) if s.id in shown else None)
         for s in lake.pick(snapshot, Solution, "instruction_id", wanted)
     }
-    return render("instructions", site=site, root="", samples=samples, outcomes_of=outcomes)
+    shown_as = readable(lake, snapshot, samples)
+    return render(
+        "samples", site=site, root="", samples=shown_as, outcomes_of=outcomes, total=snapshot.rows(Instruction.TABLE)
+    )
 
 
 def _solution_pages(

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from toolbench.digests import digest
 from toolbench.report.tabular import number
-from toolbench.report.words import OUTCOMES, SPLITS
+from toolbench.report.words import GROUPS, OUTCOMES, SPLITS
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
@@ -26,7 +26,7 @@ def _environment() -> Environment:
         finalize=_visible,
     )
     environment.filters.update(number=number, page=page_name)
-    environment.globals.update(outcomes=OUTCOMES, splits=SPLITS)
+    environment.globals.update(groups=GROUPS, outcomes=OUTCOMES, splits=SPLITS)
     return environment
 
 

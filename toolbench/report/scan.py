@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -40,6 +40,19 @@ def query(lake: Lake, snapshot: Snapshot, tables: list[str], select: str) -> str
     ]
     body = re.sub(r"\{(\w+)\}", r"read_parquet(getvariable('\1'))", select.strip())
     return "\n".join([*lines, body + ";"])
+
+
+def pivot(groups: Iterable[str], condition: str = "true", prefix: str = "") -> str:
+    """Columns of a query: for each group, the rows of that group that meet the condition."""
+    return ", ".join(
+        f"""count(*) FILTER ({condition} AND "group" = {_text(group)}) AS "{prefix}{named(group)}\""""
+        for group in groups
+    )
+
+
+def named(group: str) -> str:
+    """A group or a topic as a heading; what was imported may have none."""
+    return group.replace('"', "'") or "None"
 
 
 def manifest(lake: Lake, snapshot: Snapshot) -> str:

@@ -7,6 +7,12 @@ SPLITS = {
     "category": "Held out: category",
 }
 
+GROUPS = {
+    "I1": "one tool",
+    "I2": "several tools of one category",
+    "I3": "several tools of one collection",
+}
+
 OUTCOMES = {"solved": "solved", "gave_up": "gave up", "out_of_budget": "out of budget", "failed": "failed"}
 
 _STATUS = {

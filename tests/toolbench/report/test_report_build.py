@@ -15,7 +15,7 @@ from toolbench.lake import Lake
 from toolbench.records import Instruction, Solution
 from toolbench.report import build
 
-VOID = {"meta", "br", "line", "rect"}
+VOID = {"meta", "br"}
 
 
 class Page(HTMLParser):
@@ -109,7 +109,7 @@ def counted(page: Page, start: str) -> list[tuple[object, ...]]:
 def test_all_pages_are_there(report: Path) -> None:
     names = {p.relative_to(report).as_posix() for p in pages(report)}
     assert names == {
-        "index.html", "instructions.html", "catalogue.html", "solutions/index.html",
+        "index.html", "instructions.html", "samples.html", "catalogue.html", "solutions/index.html",
         "solutions/s0.html", "solutions/s1.html", "solutions/s2.html",
     }  # fmt: skip
 
@@ -242,7 +242,7 @@ def test_solution_page_shows_the_fork_and_what_is_learned(report: Path) -> None:
 
 
 def test_instructions_mark_relevant_apis_and_link_solutions(report: Path) -> None:
-    page = Page(report / "instructions.html")
+    page = Page(report / "samples.html")
     assert page.text.count("✓ relevant") == 3
     assert {"solutions/s0.html", "solutions/s1.html", "solutions/s2.html"} <= set(page.links)
 

@@ -1,6 +1,7 @@
 """Instructions of the offline teacher: what must hold of every one, whatever the documents."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -58,6 +59,43 @@ CONVERT = api(
     parameter("to_unit", enum=["km", "mile"]),
 )
 MEAN = api("mean_for_stats", "stats", "Mean of a list of numbers.", parameter("values", default="3,5,10"))
+PLANET = api(
+    "facts_for_sky", "sky", "Facts about a planet: mass, radius.", parameter("name", description="Name of the planet")
+)
+TRIANGLE = api(
+    "triangle_for_shapes",
+    "shapes",
+    "Area and angles of a triangle from the lengths of its three sides.",
+    *(parameter(name, "number", "Length of a side", default=3 + place) for place, name in enumerate("abc")),
+)
+SPAN = api(
+    "count_for_days",
+    "days",
+    "Count the days between two dates.",
+    parameter("start", description="First day, as YYYY-MM-DD", default="2025-05-01"),
+    parameter("end", description="Last day, as YYYY-MM-DD", default="2025-05-31"),
+)
+LINE = api(
+    "fit_for_lines",
+    "lines",
+    "Fit a line to points.",
+    parameter("xs", description="Values of x, separated by commas", default="1,2,3"),
+    parameter("ys", description="Values of y, separated by commas", default="2,4,6"),
+)
+UNITS = api(
+    "convert_for_measures",
+    "measures",
+    "Convert a quantity from one unit to another.",
+    parameter("value", "number", "The number to convert", default=26.2),
+    parameter("from_unit", description="Unit to convert from", default="mile"),
+    parameter("to_unit", description="Unit to convert to", default="km"),
+)
+FULL_MOON = api(
+    "moon_for_sky",
+    "sky",
+    "The date of the full moon, with the time of day in a zone, which is not the same as that of the waning crescent.",
+    parameter("date", description="The date, as YYYY-MM-DD", default="2025-06-21"),
+)
 
 
 def ask(
@@ -145,3 +183,55 @@ def test_documents_of_a_marketplace_do_no_harm() -> None:
 
 def test_nothing_comes_of_no_documents() -> None:
     assert ask([]) == []
+
+
+def test_instructions_for_the_same_apis_hardly_share_words_in_a_row() -> None:
+    runs: list[set[tuple[str, ...]]] = []
+    for seed in range(6):
+        for row in ask([*GEO, LOAN, MEAN, PLANET], count=10, seed=seed):
+            words = re.findall(r"\w+", row["instruction"].lower())
+            runs.append({tuple(words[at : at + 13]) for at in range(len(words) - 12)})
+    alike = sum(any(one & other for other in runs[:at]) for at, one in enumerate(runs))
+    assert alike < len(runs) / 4
+
+
+def test_values_that_belong_together_do() -> None:
+    from random import Random
+
+    for seed in range(40):
+        for draft in instructions({"apis": [TRIANGLE, SPAN, LINE, UNITS], "count": 4}, Random(seed)):
+            for name, values in draft.values.items():
+                if name == TRIANGLE["name"]:
+                    sides = sorted(values.values())
+                    assert sides[2] < sides[0] + sides[1]
+                elif name == SPAN["name"]:
+                    assert values["start"] <= values["end"]
+                elif name == LINE["name"]:
+                    assert values["xs"].count(",") == values["ys"].count(",")
+                else:
+                    assert {values["from_unit"], values["to_unit"]} != {"mile", "kg"}
+                    assert values["from_unit"] != values["to_unit"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "low", "high"),
+    [
+        (parameter("percent", "number", "Which percentile, 0 to 100", default=90), 0, 100),
+        (parameter("minutes", "integer", "Minutes of arc", default=42), 0, 59),
+        (parameter("share", "number", "Share of the second, 0 to 1", default=0.25), 0, 1),
+        (parameter("weight", "number", "Weight", default=70), 28, 91),
+    ],
+)
+def test_made_numbers_keep_to_what_the_description_says(wanted: dict[str, Any], low: float, high: float) -> None:
+    from random import Random
+
+    for seed in range(50):
+        draft = instructions({"apis": [api("x_for_y", "y", "The weight of it.", wanted)], "count": 1}, Random(seed))[0]
+        assert low <= draft.values["x_for_y"][wanted["name"]] <= high
+
+
+def test_a_long_description_is_asked_for_in_few_words() -> None:
+    for seed in range(20):
+        for row in ask([FULL_MOON], count=2, seed=seed):
+            assert "full moon" in row["instruction"]
+            assert "crescent" not in row["instruction"]

@@ -1,27 +1,31 @@
-"""Parameters: one view of a documented parameter, what kind of value it wants, and plausible values for it."""
+"""Parameters: read from a schema or a document, plausible values for them, and how a person writes these."""
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from datetime import date
+from functools import cache
 from importlib.resources import files
 from random import Random
 from typing import Any
 
-from toolbench.teacher.offline.words import LEXICON, pieces
+from toolbench.teacher.offline import made
+from toolbench.teacher.offline.kinds import Parameter, label_of
+from toolbench.teacher.offline.words import LEXICON
+
+__all__ = ["Parameter", "invent", "label_of", "parameter", "pools", "written"]
 
 _LONGEST = 80
 """A documented value longer than this is not one a person would type."""
 
-_FULL: dict[str, str] = LEXICON["in_full"]
-
-_BY_NAME: list[tuple[str, str]] = LEXICON["kind_by_name"]
-_BY_DESCRIPTION: list[tuple[str, str]] = LEXICON["kind_by_description"]
-_NUMERIC: list[tuple[str, str]] = LEXICON["kind_of_number"]
-_NUMBER_LIST = re.compile(r"-?[\d.]+(?:, ?-?[\d.]+)+")
 _OPAQUE = re.compile(r"\b(?:code|id|ids|key|token|iban|isbn|vin|hash)\b")
 """Names whose values nobody makes up: only documented ones mean anything."""
+
+_DOCUMENTED = 0.05
+"""How often a documented value is taken although another could be made."""
+
+_MEANT = frozenset(LEXICON["known_kinds"])
+"""Kinds of codes that do mean something, with a pool of real ones."""
 
 _PLAIN = frozenset(LEXICON["plain_kinds"])
 """Kinds whose values stand in a sentence without quotes."""
@@ -32,82 +36,14 @@ _EXAMPLE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Parameter:
-    """One parameter as documented. `documented` holds usable default and example values, the default first."""
-
-    name: str
-    type: str
-    required: bool
-    description: str
-    documented: tuple[Any, ...]
-    enum: tuple[Any, ...]
-    minimum: float | None
-    maximum: float | None
-    item: str
-    """The type of an array's items, empty for anything else or where it is unknown."""
-
-    @property
-    def label(self) -> str:
-        """The name in plain words: `startLat` as `start latitude`."""
-        return label_of(self.name)
-
-    @property
-    def kind(self) -> str:
-        """What sort of value is wanted: a key of the pools in `values.json`, or `object`."""
-        first = self.documented[0] if self.documented else self.enum[0] if self.enum else None
-        return _kind(self.name, self.type, self.item, self.description, first if isinstance(first, str) else "")
-
-
-@lru_cache(maxsize=8192)
-def label_of(name: str) -> str:
-    """`startLat` and `startLat2` as `start latitude`."""
-    words = pieces(name)
-    return " ".join(_FULL.get(word, word) for word in words if not word.isdigit()) or name
-
-
-@lru_cache(maxsize=8192)
-def _kind(name: str, kind: str, item: str, description: str, sample: str) -> str:
-    label, head = label_of(name), description[:200]
-    listed = re.search(r"comma[- ]separated|list of", head, re.IGNORECASE)
-    if kind == "boolean" or kind == "object" or item in ("array", "object"):
-        return "boolean" if kind == "boolean" else "object"
-    if kind == "array" or (kind == "string" and (listed or _NUMBER_LIST.fullmatch(sample))):
-        numeric = item in ("number", "integer") or _NUMBER_LIST.fullmatch(sample)
-        told = re.search(
-            r"\bnumbers?\b|\bintegers?\b|\bdata\b|\bsamples?\b|\bfigures?\b", f"{label} {head}", re.IGNORECASE
-        )
-        return "numbers" if numeric or (told and not item and not sample) else "words"
-    for found, pattern in _NUMERIC if kind in ("integer", "number") else _BY_NAME:
-        if re.search(rf"\b(?:{pattern})\b", label):
-            return _refined(found, kind, head, sample)
-    if kind in ("integer", "number"):
-        return kind
-    for found, pattern in _BY_DESCRIPTION:
-        if re.search(pattern, head, re.IGNORECASE):
-            return _refined(found, kind, head, sample)
-    return "number" if re.search(r"\bnumber\b|\bamount\b", head) and not sample else "word"
-
-
-def _refined(found: str, kind: str, description: str, sample: str) -> str:
-    """Countries and languages by name or by code; a day or year that is text may be a whole date."""
-    if found in ("country", "language") and (
-        re.search(r"\bcode|iso|alpha|letter", description, re.IGNORECASE) or re.fullmatch(r"[A-Za-z]{2}", sample)
-    ):
-        return f"{found}_code"
-    if found == "colour" and sample and not sample.startswith("#"):
-        return "word"
-    if found == "day" and kind == "string" and (re.search(r"date|YYYY", description) or "-" in sample):
-        return "date"
-    return found
-
-
 def _usable(value: Any) -> bool:
     if value is None or isinstance(value, bool):
         return isinstance(value, bool)
     if isinstance(value, (int, float)):
         return True
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str) and len(text) <= _LONGEST and "REDACTED" not in text:
+        return len(text) > 2
     return 0 < len(text.strip()) <= _LONGEST and not re.search(
         r"[\n<>{}]|REDACTED|^\W+$|^(?:string|null|none|undefined)$", text.strip(), re.IGNORECASE
     )
@@ -165,29 +101,71 @@ def parameter(name: str, schema: Mapping[str, Any], required: bool) -> Parameter
 
 @cache
 def pools() -> dict[str, Any]:
-    """`values.json`: per kind the values to draw from, and scenes, details and closings for instructions."""
+    """`values.json`: per kind the values to draw from, and the parts of texts."""
     loaded: dict[str, Any] = json.loads(files("toolbench.teacher.offline").joinpath("values.json").read_text("utf-8"))
     return loaded
 
 
 def invent(wanted: Parameter, rng: Random, taken: tuple[Any, ...] = ()) -> Any:
-    """A concrete value: of the enum, else documented, else from the pool of its kind; if possible none of `taken`."""
+    """A concrete value: of the enum, else made or of the pool of its kind, at times documented; if possible a new one.
+
+    Values that nobody makes up (codes, ids) are always documented ones, where there are any.
+    """
     options: list[Any] = list(wanted.enum)
     if not options:
-        kind = wanted.kind
-        pool = [value for value in pools().get(kind, []) if _fits(value, wanted) and _alike(value, wanted)]
         documented = list(wanted.documented)
-        opaque = (
-            kind in ("id", "object", "word")
-            or _OPAQUE.search(wanted.label)
-            or (len(wanted.label) == 1 and wanted.label not in "nk")
-            or (wanted.type == "string" and kind in ("number", "phone", "uuid", "symbol"))
-        )
-        options = documented if documented and (opaque or rng.random() < 0.4) else [*pool, *documented]
+        if documented and (_is_opaque(wanted) or rng.random() < _DOCUMENTED):
+            options = documented
+        else:
+            made = [value for _ in range(3) if (value := _made(wanted, rng)) is not None]
+            options = made or [*_pool(wanted), *documented]
     fresh = [value for value in options if value not in taken]
     if fresh or options:
         return _cast(rng.choice(fresh or options), wanted)
     return _fallback(wanted, rng)
+
+
+def _is_opaque(wanted: Parameter) -> bool:
+    kind = wanted.kind
+    if kind in _MEANT:
+        return False
+    return bool(
+        kind in ("id", "word")
+        or _OPAQUE.search(wanted.label)
+        or (len(wanted.label) == 1 and wanted.label not in "nk" and wanted.type == "string")
+        or (wanted.type == "string" and kind in ("number", "phone", "uuid", "symbol"))
+    )
+
+
+def _pool(wanted: Parameter) -> list[Any]:
+    first = wanted.documented[0] if wanted.documented else None
+    single = wanted.kind in ("query", "text") and isinstance(first, str) and " " not in first
+    pool = pools().get("word" if single else wanted.kind, [])
+    return [value for value in pool if _fits(value, wanted) and _alike(value, wanted)]
+
+
+def _made(wanted: Parameter, rng: Random) -> Any:
+    """A value drawn anew; None for kinds that have a pool, or where there is nothing to go by."""
+    kind, first = wanted.kind, wanted.documented[0] if wanted.documented else None
+    if wanted.type == "array" or kind == "object":
+        return None if first is None else made.varied(first, rng)
+    if kind == "numbers":
+        return made.numbers(rng)
+    if kind == "date" and re.fullmatch(r"\d{4}-\d\d-\d\d", first if isinstance(first, str) else "2026-01-01"):
+        born = re.search(r"\bbirth|\bborn\b", f"{wanted.label} {wanted.description}")
+        span = (date(1945, 1, 1), date(2014, 1, 1)) if born else (date(2024, 1, 1), date(2028, 1, 1))
+        return made.date_of(rng, *span)
+    if kind == "text" and not (isinstance(first, str) and " " not in first):
+        return made.text(pools()["text_parts"], rng)
+    if kind == "time" and re.fullmatch(r"\d\d:\d\d", first if isinstance(first, str) else "09:30"):
+        return f"{rng.randrange(6, 23):02d}:{5 * rng.randrange(12):02d}"
+    if kind == "colour" and (not isinstance(first, str) or first.startswith("#")):
+        return f"#{rng.randrange(1 << 24):06x}"
+    if kind == "year" and isinstance(first, int):
+        return rng.randint(2008, 2034)
+    if kind == "geohash":
+        return made.geohash(rng)
+    return made.number(wanted, rng)
 
 
 def _fallback(wanted: Parameter, rng: Random) -> Any:
@@ -208,8 +186,13 @@ def _fits(value: Any, wanted: Parameter) -> bool:
 
 
 def _alike(value: Any, wanted: Parameter) -> bool:
-    """Whether a number is of the size of the documented one, so that an hour of 75.5 does not come up."""
+    """Whether a number is of the size of the documented one, so that an hour of 75.5 does not come up.
+
+    Where the documented text is a single word, so is the value.
+    """
     first = wanted.documented[0] if wanted.documented else None
+    if isinstance(first, str) and isinstance(value, str) and wanted.kind in ("query", "text"):
+        return " " in first or " " not in value
     if (
         wanted.kind not in ("integer", "number", "small", "amount", "rate")
         or not isinstance(first, (int, float))

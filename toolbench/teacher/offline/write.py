@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from toolbench.teacher.offline.parameters import Parameter, invent, parameter, pools
-from toolbench.teacher.offline.phrases import request
+from toolbench.teacher.offline.asking import asked
+from toolbench.teacher.offline.matching import matched
+from toolbench.teacher.offline.parameters import Parameter, invent, parameter
+from toolbench.teacher.offline.scenes import closing, detail, opening
+from toolbench.teacher.offline.wishes import Wish, request
 
 _SHORT = 0.7
 """The share of short instructions; the others come as a longer scene."""
@@ -102,7 +105,7 @@ def _chosen(
 
 def _drafted(apis: Sequence[Document], drafts: Sequence[Draft], rng: Random) -> Draft:
     values: dict[str, dict[str, Any]] = {}
-    wishes: list[str] = []
+    wishes: list[Wish] = []
     for api in apis:
         taken: dict[str, tuple[Any, ...]] = {}
         for draft in drafts:
@@ -111,27 +114,17 @@ def _drafted(apis: Sequence[Document], drafts: Sequence[Draft], rng: Random) -> 
         chosen: dict[Parameter, Any] = {}
         for wanted in api.parameters:
             known = wanted.enum or wanted.documented
-            if wanted.required or (known and not isinstance((*known,)[0], bool) and rng.random() < _OPTIONAL):
-                series = wanted.kind == "numbers" and sum(other.kind == "numbers" for other in api.parameters) > 1
-                # Two series must be of one length: the documented ones are.
-                chosen[wanted] = (
-                    wanted.documented[0]
-                    if series and wanted.documented
-                    else invent(wanted, rng, (*taken.get(wanted.name, ()), *chosen.values()))
-                )
-        chosen = _ordered(chosen)
+            if wanted.required or (
+                known and not isinstance((*known,)[0], bool) and wanted.kind != "base" and rng.random() < _OPTIONAL
+            ):
+                chosen[wanted] = invent(wanted, rng, (*taken.get(wanted.name, ()), *chosen.values()))
+        chosen = matched(chosen, rng)
         values[api.name] = {wanted.name: value for wanted, value in chosen.items()}
         wishes.append(request(api.description, api.name, chosen, rng))
     text = _composed(wishes, " ".join(api.topic for api in apis), rng)
     for api in apis:
         text = _without_name(text, api.name)
     return Draft(text, tuple(api.name for api in apis), values)
-
-
-def _ordered(chosen: Mapping[Parameter, Any]) -> dict[Parameter, Any]:
-    """The same values with dates in time order: a span has its start before its end."""
-    dates = iter(sorted(value for wanted, value in chosen.items() if wanted.kind == "date" and isinstance(value, str)))
-    return {w: next(dates) if w.kind == "date" and isinstance(value, str) else value for w, value in chosen.items()}
 
 
 def _without_name(text: str, name: str) -> str:
@@ -142,53 +135,11 @@ def _without_name(text: str, name: str) -> str:
     return re.sub(re.escape(name), plain if plain != name else "that", text, flags=re.IGNORECASE)
 
 
-def _scenes(topic: str) -> list[str]:
-    """The opening sentences that suit a topic; the general ones where none is known."""
-    scenes: Mapping[str, list[str]] = pools()["scenes"]
-    fitting = [
-        scene
-        for pattern, group in scenes.items()
-        if pattern and re.search(pattern, topic, re.IGNORECASE)
-        for scene in group
-    ]
-    return fitting or scenes[""]
-
-
-def _composed(wishes: Sequence[str], topic: str, rng: Random) -> str:
+def _composed(wishes: Sequence[Wish], topic: str, rng: Random) -> str:
     """The wishes as one request: short and specific, or a longer scene with details and a closing word."""
-    scenes = _scenes(topic)
     if rng.random() < _SHORT:
-        opening = f"{rng.choice(scenes)} " if rng.random() < 0.45 else ""
-        return opening + _asked(wishes, rng)
-    opening = f"{rng.choice(scenes)} {rng.choice(pools()['details'])} "
-    closing = f" {rng.choice(pools()['closings'])}" if rng.random() < 0.75 else ""
-    return opening + _asked(wishes, rng) + closing
-
-
-def _asked(wishes: Sequence[str], rng: Random) -> str:
-    first, *more = wishes
-    if not more and rng.random() < 0.3:
-        return first[0].upper() + first[1:] + "."
-    if len(more) == 1 and rng.random() < 0.5:
-        return f"{rng.choice(('Could you', 'Can you', 'Would you'))} {first}, and {more[0]}?"
-    sentences = [
-        rng.choice(("Could you {}?", "Please {}.", "Can you {}?", "I need you to {}.", "I'd like you to {}.")).format(
-            first
-        )
-    ]
-    follow = rng.sample(
-        (
-            "Then {}.",
-            "Also, please {}.",
-            "After that, {}.",
-            "Could you also {}?",
-            "I'd also like you to {}.",
-            "Next, {}.",
-        ),
-        min(len(more), 6),
-    )
-    last = "Finally, {}."
-    for index, wish in enumerate(more):
-        form = last if index == len(more) - 1 and len(more) > 1 and rng.random() < 0.6 else follow[index % len(follow)]
-        sentences.append(form.format(wish))
-    return " ".join(sentences)
+        lead = f"{opening(topic, rng)} " if rng.random() < 0.35 else ""
+        return lead + asked(wishes, rng)
+    lead = f"{opening(topic, rng)} {detail(rng)} "
+    end = f" {closing(rng)}" if rng.random() < 0.6 else ""
+    return lead + asked(wishes, rng) + end
