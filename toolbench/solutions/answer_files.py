@@ -11,8 +11,8 @@ from toolbench.digests import digest
 from toolbench.errors import SourceError
 from toolbench.lake import Lake, Receipt, Spec
 from toolbench.records import Api, Group, Instruction, Reject, Solution
+from toolbench.solutions.answer_nodes import Broken
 from toolbench.solutions.answer_reading import Answer, from_answer, parse
-from toolbench.solutions.answer_tree import Broken
 from toolbench.solutions.rules import Rules, preset
 
 STAGE = "answers"

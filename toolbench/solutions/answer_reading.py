@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from toolbench.dialogue import FINISH
 from toolbench.digests import digest
 from toolbench.records import Instruction, Outcome, Solution, Step
-from toolbench.solutions import answer_tree
-from toolbench.solutions.answer_tree import Broken, Node
+from toolbench.solutions import answer_nodes
+from toolbench.solutions.answer_nodes import Broken, Node
 from toolbench.solutions.answers import train_messages
 from toolbench.solutions.calls import ANSWERED, GAVE_UP, finish
 from toolbench.solutions.mending import mended
@@ -105,7 +105,7 @@ def from_answer(document: Any, instruction: Instruction, functions: Mapping[str,
     found, rules = answer.document, answer.rules
     generation, ours = found.answer_generation, found.solution
     root = found.tree.tree if found.tree else _root(found.trys or [])
-    steps = answer_tree.read(root, rules.method == "ranked", functions)
+    steps = answer_nodes.read(root, rules.method == "ranked", functions, ours is not None)
     if ours is not None:
         return _ours(ours, steps)
     lines = _lines(steps, generation, found.win)
@@ -151,7 +151,7 @@ def _root(tries: Sequence[_Try]) -> Node:
     for chain in (t.chain for t in tries):
         at = root
         for node in chain:
-            ends = node.expand_num or int(node.node_type == answer_tree.INPUT and node.step is None)
+            ends = node.expand_num or int(node.node_type == answer_nodes.INPUT and node.step is None)
             at.children.append(node.model_copy(update={"children": [], "expand_num": ends}))
             at = at.children[0 if at is not root else -1]
     return root
@@ -164,8 +164,8 @@ def _ours(fields: Mapping[str, Any], steps: list[Step]) -> Solution:
     except ValidationError as error:
         first = error.errors()[0]
         raise Broken("malformed", f"The field solution.{first['loc'][0]}: {first['msg']}.") from None
-    if any(not 0 < number < len(steps) for number in row.path):
-        raise Broken("malformed", "The path leads to a step that is not there.")
+    if row.path and (not 0 < row.path[-1] < len(steps) or _lineage(steps, steps[row.path[-1]]) != row.path):
+        raise Broken("malformed", "The field solution.path is no path of its tree.")
     return row
 
 
