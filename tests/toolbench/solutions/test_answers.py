@@ -179,7 +179,7 @@ def nested(details: list[dict[str, Any]]) -> Any:
 
 
 def test_several_calls_in_a_reply_and_what_asked_for_another_way_are_in_the_messages() -> None:
-    two = (("rain_for_weather", {}), ("sun_for_weather", {}))
+    two: tuple[tuple[str, Any], ...] = (("rain_for_weather", {}), ("sun_for_weather", {}))
     rules = preset("default", max_depth=4, width=2)
     world = World([says("Both.", *two), says("Again.", two[0]), says(None, ANSWER)])
     solution = solution_of(world.search(rules), rules)
