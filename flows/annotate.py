@@ -49,7 +49,8 @@ def annotate_file(options: Options, path: str, limit: int | None = None) -> Done
 def annotate(lake: Lake, draft: Draft, settings: Settings) -> Draft:
     """The two stages themselves, for the instructions that the draft is about, or all that the lake has."""
     base, model = lake.snapshot(), settings.teacher.model
-    partitions = draft.partitions("instructions", base)
+    # Imported answers came with their solutions.
+    partitions = [p for p in draft.partitions("instructions", base) if "answers" not in p]
     specs = solutions.plan(lake, draft.view(base), settings, partitions=partitions)
     searched = run_shards(lake, annotate_shard, specs, settings, solutions.STAGE, teacher=True)
     draft = finish(draft, searched, flow=NAME, main="solutions", tables=solutions.TABLES, model=model)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from toolbench.cli import options as o
+from toolbench.cli.export_answers import answers
 from toolbench.cli.lake import Number, published
 from toolbench.errors import UsageError
 from toolbench.lake import Lake
@@ -45,3 +46,6 @@ def instructions(
     if done.namesakes:
         typer.echo(f"{done.namesakes:,} offer APIs of the same tool and name, which these files cannot tell apart")
     typer.echo(f"snapshot {found.number}, {sum(done.written.values()):,} instructions in {out}")
+
+
+app.command("answers")(answers)

@@ -59,6 +59,12 @@ def annotate(
     report: Annotated[
         Path | None, typer.Option(help="Folder of the HTML report; without it, `report` in the lake's.")
     ] = None,
+    replay: Annotated[
+        bool,
+        typer.Option(
+            "--replay", help="Make the lake's solutions again from their journals, asking nobody, and compare."
+        ),
+    ] = False,
 ) -> None:
     """Search solution paths: for the lake's instructions, or for those of a file with its own API documents.
 
@@ -66,6 +72,13 @@ def annotate(
     """
     flags = _flags(lake, catalogue, responses, None, None, model, base_url, seed)
     settings = o.settings(**flags)
+    if replay:
+        if _given(flags).keys() - {"lake"} or instructions or limit or report:
+            raise UsageError("With --replay only --lake can be given: all else comes from each shard's specification.")
+        from toolbench.cli.replay import replay as again
+
+        again(settings.lake)
+        return
     if instructions is not None and not Path(instructions).is_file():
         raise UsageError(f"The instructions {instructions} are no file: give one in ToolBench's layout.")
     from toolbench.cli.watch import run_flow

@@ -40,7 +40,7 @@ def compare(
     standing = [
         e
         for e in base.entries(Instruction.TABLE)
-        if "instructions" not in e.partition and (e.spec in planned or e.partition not in replaced)
+        if "group" in e.partition and (e.spec in planned or e.partition not in replaced)
     ]
     by_name = {spec.digest: spec for spec in specs}
     new = [_Shard(by_name[r.spec], r) for r in receipts if r.spec in by_name and r.spec not in published]

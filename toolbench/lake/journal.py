@@ -20,6 +20,9 @@ A shard may be given the journals of earlier ones that worked on some of the sam
 replayed, too, and copied into its own journal, which so stays complete. Read a journal with
 `pandas.read_parquet("…/journals/<spec>")`; where a merge was interrupted, or a shard had two writers, rows may stand
 there twice.
+
+Size, measured: 110 bytes an answer, and 200 a call of the teacher with the API responses it led to, once merged; in a
+shard of four instructions 440 a call, as a file of its own has a fixed part.
 """
 
 import asyncio

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from toolbench.apis import identity
 from toolbench.concurrency import in_order
@@ -101,8 +101,17 @@ class _Found:
     calls: list[ApiCall]
 
 
-async def annotate(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], None]) -> Receipt:
-    """Work on one shard: one search for each instruction, one solution from each search, whatever its outcome."""
+class _Opens(Protocol):
+    def __call__(self, lake: Lake, spec: Spec, settings: Settings, *, apis: bool = False) -> World: ...
+
+
+async def annotate(
+    lake: Lake, spec: Spec, settings: Settings, done: Callable[[], None], *, world: _Opens = World
+) -> Receipt:
+    """Work on one shard: one search for each instruction, one solution from each search, whatever its outcome.
+
+    `world` opens what answers teacher's requests and API calls; a replay gives one that knows the journal alone.
+    """
     wanted = set(spec.records)
     instructions = [i for i in lake.read(spec.inputs["instructions"], Instruction) if i.id in wanted]
     needed = {api for i in instructions for api in i.candidates}
@@ -111,14 +120,14 @@ async def annotate(lake: Lake, spec: Spec, settings: Settings, done: Callable[[]
     tools = {t.id: t for t in lake.read(spec.inputs["tools"], Tool) if t.id in owners}
     keys = {row.id: row.keys for row in lake.read(spec.inputs["response_keys"], ResponseKeys) if row.id in needed}
 
-    async with World(lake, spec, settings, apis=True) as world:
+    async with world(lake, spec, settings, apis=True) as opened:
 
         async def one(instruction: Instruction) -> _Found:
             candidates = [apis[i] for i in instruction.candidates]
-            return await _solve(world, spec, settings, instruction, candidates, tools, keys)
+            return await _solve(opened, spec, settings, instruction, candidates, tools, keys)
 
         found = await in_order(instructions, one, limit=settings.teacher.max_concurrency, done=done)
-        await world.journal.compact()
+        await opened.journal.compact()
     outcomes: dict[str, int] = {}
     for item in found:
         outcomes[item.solution.outcome] = outcomes.get(item.solution.outcome, 0) + 1
@@ -128,7 +137,7 @@ async def annotate(lake: Lake, spec: Spec, settings: Settings, done: Callable[[]
         {Solution: [f.solution for f in found], ApiCall: [c for f in found for c in f.calls], Reject: rejects},
         taken_in=len(instructions),
         passed_on=len(found),
-        usage=world.usage,
+        usage=opened.usage,
         outcomes=outcomes,
         model=settings.teacher.model,
     )
