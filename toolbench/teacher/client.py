@@ -5,6 +5,7 @@ import json
 import os
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -19,7 +20,7 @@ from toolbench.teacher import reading, routes
 from toolbench.teacher.counts import Counts
 from toolbench.teacher.failures import CutOffError, Failure, classify, explain, one_line
 from toolbench.teacher.ledger import Amount
-from toolbench.teacher.line import End, Line, Turn
+from toolbench.teacher.line import End, LeftAloneError, Line, Turn
 from toolbench.teacher.shared import PROCESS, Shared
 from toolbench.teacher.waiting import arrivals
 
@@ -160,7 +161,10 @@ class Teacher:
         deadline, failure, tries = float("inf"), None, 0
         while True:
             line = self._next(preferred, tries)
-            turn = await line.turn(number, need.tokens)
+            try:
+                turn = await line.turn(number, need.tokens, partial(_elsewhere, preferred, line))
+            except LeftAloneError:
+                continue
             if not tries:
                 deadline = self._clock() + settings.retry_seconds
             got = await self._try(line, turn, body, need)
@@ -215,7 +219,7 @@ class Teacher:
 
     def _next(self, preferred: Sequence[Line], tries: int) -> Line:
         """The next of those not left alone; if all are, the next of all."""
-        healthy = [line for line in preferred if not line.breaker.open] or preferred
+        healthy = [line for line in preferred if not line.left_alone] or preferred
         return healthy[tries % len(healthy)]
 
     def _need(self, body: Mapping[str, Any]) -> Amount:
@@ -240,6 +244,10 @@ class Teacher:
             self.counts.timeouts += 1
         elif failure.again:
             self.counts.failures += 1
+
+
+def _elsewhere(lines: Sequence[Line], line: Line) -> bool:
+    return any(not other.left_alone for other in lines if other is not line)
 
 
 def _json(response: httpx2.Response, url: str) -> dict[str, Any]:

@@ -3,13 +3,16 @@
 _FIRST = 16.0
 _FLOOR = 1.0
 _CUT = 0.5
+_STEP = 0.25
+"""Raised by one answer at most: at a limit of 1 or 2 every second request would be one too many."""
 
 
 class Limit:
     """Additive increase, multiplicative decrease, between 1 and `ceiling`.
 
-    Until the first sign of crowding every answer raises the limit by 1, so that it doubles in the time of one request;
-    after it, by 1 in that time. A sign of crowding halves it, once for all requests that were under way together.
+    Until the first sign of crowding every answer raises the limit by 1, so that it at most doubles in the time of one
+    request; after it, by at most 1 in that time. A sign of crowding halves it, once for all requests that were
+    under way together.
     """
 
     def __init__(self) -> None:
@@ -25,9 +28,12 @@ class Limit:
         return max(int(_FLOOR), min(int(self._value), self.ceiling))
 
     def answered(self, running: int) -> None:
-        """After an answer, with `running` requests under way until then: a limit nobody reaches is not raised."""
-        if running >= self.value:
-            step = 1.0 if self._searching else 1.0 / self._value
+        """After an answer that others waited for, with `running` requests under way until then.
+
+        A limit that is not made use of is not raised: half of it, since those that began together end together.
+        """
+        if 2 * running >= self.value:
+            step = 1.0 if self._searching else min(_STEP, 1.0 / self._value)
             self._value = max(_FLOOR, min(self._value + step, float(self.ceiling)))
 
     def crowded(self, began: float, now: float) -> None:

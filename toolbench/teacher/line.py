@@ -1,7 +1,7 @@
 """The line before one endpoint: how many at once, how many a minute, and whether to ask at all."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from toolbench.errors import TransientError
@@ -11,6 +11,10 @@ from toolbench.teacher.bucket import Bucket
 from toolbench.teacher.headers import Allowance, allowance
 from toolbench.teacher.limit import Limit
 from toolbench.teacher.waiting import Clock, Waiting
+
+
+class LeftAloneError(Exception):
+    """The endpoint is left alone, and there is another one to ask."""
 
 
 class End(enum.Enum):
@@ -70,15 +74,21 @@ class Line:
         """Whether it matters how many tokens a request needs."""
         return "tokens" in self._own or "tokens" in self._told
 
+    @property
+    def left_alone(self) -> bool:
+        """Whether no request can start now because the endpoint is down; one may when it is time for a probe."""
+        return self.breaker.wait(self._clock()) != 0
+
     def join(self, requests: int) -> None:
         """Another client will have so many requests under way at most; a negative number: it is gone."""
         with self._waiting.lock:
             self.limit.ceiling += requests
             self._waiting.wake()
 
-    async def turn(self, number: int, tokens: float) -> Turn:
+    async def turn(self, number: int, tokens: float, elsewhere: Callable[[], bool] = lambda: False) -> Turn:
         """Waits until the request that came as the `number`th may start; `over` has to follow.
 
+        Raises LeftAloneError while the endpoint is left alone, if `elsewhere` says that there is another one.
         Raises TransientError instead of waiting longer than `retry_seconds` for what the endpoint's own headers ask
         for, and as soon as a probe failed while the endpoint is left alone.
         """
@@ -86,6 +96,8 @@ class Line:
         lost = self.breaker.lost
 
         def ready() -> float | None:
+            if self.left_alone and elsewhere():
+                raise LeftAloneError
             delay = self._delay(tokens, lost)
             if delay == 0:
                 self._start(turn)
@@ -108,7 +120,7 @@ class Line:
                 self.breaker.dropped(turn.probe)
             else:
                 self.breaker.failed(turn.probe, now)
-            if end is End.ANSWERED:
+            if end is End.ANSWERED and len(self._waiting):
                 self.limit.answered(self._running)
             elif end in (End.LIMITED, End.CROWDED):
                 self.limit.crowded(turn.began, now)

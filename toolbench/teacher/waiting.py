@@ -36,6 +36,9 @@ class Waiting:
         self.lock = threading.RLock()
         self._queue: list[_Waiter] = []
 
+    def __len__(self) -> int:
+        return len(self._queue)
+
     async def enter(self, number: int, ready: Callable[[], float | None]) -> None:
         """Waits until it is this number's turn and `ready` says 0; lower numbers come first.
 
