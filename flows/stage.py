@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from flows.parameters import Options
 from toolbench import holdout, progress
-from toolbench.errors import LakeError, TeacherError, ToolbenchError, UsageError
+from toolbench.errors import BudgetError, LakeError, TeacherError, ToolbenchError, UsageError
 from toolbench.lake import Draft, Lake, Outcome, Partition, Receipt, Snapshot, Spec
 from toolbench.services import services
 from toolbench.settings import Settings
@@ -110,8 +110,8 @@ def _work_on(
 
     def ended(future: PrefectFuture[Receipt]) -> None:
         try:
-            if isinstance(future.result(raise_on_failure=False), TeacherError):
-                hopeless.set()  # no shard can do without the teacher
+            if isinstance(future.result(raise_on_failure=False), TeacherError | BudgetError):
+                hopeless.set()  # no shard can do without the teacher, or without money
         finally:
             slots.release()  # whatever became of it: without its slot the flow would wait forever
 

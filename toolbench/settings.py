@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from toolbench.errors import UsageError
@@ -34,6 +34,9 @@ class TeacherSettings(Section):
     base_url: str = ""
     """An OpenAI-compatible endpoint, ending in /v1. Empty: the offline teacher, started on a loopback port; or OpenAI's
     own endpoint if another `model` is named. A key alone never makes a bill."""
+    endpoints: dict[str, float] = Field(default_factory=dict)
+    """Further endpoints by address, with weights, which serve the same model with the same key: a request goes to one
+    by its digest, and to the next one when that fails. `base_url`, where it is given, counts 1."""
     api_key: SecretStr = SecretStr("")
     """The endpoint's key."""
     model: str = OFFLINE_MODEL
@@ -41,21 +44,55 @@ class TeacherSettings(Section):
     temperature: float = Field(default=1.0, ge=0, le=2)
     """Sampling temperature of instruction generation and search; judging always uses 0."""
     max_concurrency: int = Field(default=16, ge=1, le=4096)
-    """Requests under way at once, per shard."""
+    """Requests under way at once at most, per shard. All shards of a process share what the endpoint is found to take:
+    429, 503 and timeouts halve it, answers raise it again."""
+    rpm: int = Field(default=0, ge=0)
+    """Requests a minute, per endpoint and process; 0: only what the endpoint's response headers say."""
+    tpm: int = Field(default=0, ge=0)
+    """Tokens a minute, in and out, per endpoint and process; 0: only what the endpoint's response headers say."""
     timeout: float = Field(default=120.0, gt=0)
     """Seconds one request may take."""
     max_retries: int = Field(default=6, ge=0, le=20)
-    """Tries again after 429, 5xx, a timeout or a lost connection, with exponential backoff; Retry-After is honoured."""
+    """Tries again after 408, 409, 429, 5xx, a timeout, a lost connection or an answer cut off, with exponential backoff
+    and full jitter; Retry-After is honoured."""
+    retry_seconds: float = Field(default=600.0, gt=0)
+    """Seconds from the first try within which the last one has to start; a longer pause asked for is not waited for."""
+    breaker_failures: int = Field(default=20, ge=1)
+    """Timeouts, 5xx and lost connections in a row after which an endpoint is left alone for a while."""
+    breaker_seconds: float = Field(default=10.0, gt=0)
+    """How long it is left alone; then one request is tried, and if that fails the waiting ones fail, too."""
     max_output_tokens: int = Field(default=2048, ge=16)
     """Longest reply asked for."""
     prices: dict[str, tuple[float, float]] = Field(default_factory=dict)
     """US dollars per million input and output tokens by model, for example {"gpt-4o-mini": [0.15, 0.6]}; others cost
     nothing."""
+    budget_calls: int = Field(default=0, ge=0)
+    """Replies that one process may ask for, replayed ones not counted; 0: no limit."""
+    budget_tokens: int = Field(default=0, ge=0)
+    """Tokens, in and out, that one process may use; 0: no limit."""
+    budget_dollars: float = Field(default=0.0, ge=0)
+    """US dollars by `prices` that one process may spend; 0: no limit."""
+
+    @field_validator("endpoints")
+    @classmethod
+    def _sound_endpoints(cls, endpoints: dict[str, float]) -> dict[str, float]:
+        for url, weight in endpoints.items():
+            if not url.startswith(("http://", "https://")):
+                raise ValueError(f"{url!r} is no address of an endpoint, which starts with https:// or http://")
+            if not 0 < weight < float("inf"):
+                raise ValueError(f"the weight of {url} has to be above 0; leave it out instead")
+        return endpoints
+
+    @model_validator(mode="after")
+    def _priced(self) -> "TeacherSettings":
+        if self.budget_dollars and self.model not in self.prices:
+            raise ValueError(f"budget_dollars needs the price of {self.model} in teacher.prices")
+        return self
 
     @property
     def offline(self) -> bool:
         """True if toolbench has to start the offline teacher itself."""
-        return not self.base_url and self.model == OFFLINE_MODEL
+        return not self.base_url and not self.endpoints and self.model == OFFLINE_MODEL
 
 
 class CatalogueSettings(Section):

@@ -1,47 +1,78 @@
-"""Chat completions from any OpenAI-compatible endpoint."""
+"""Chat completions from any OpenAI-compatible endpoint, or from several."""
 
 import asyncio
 import json
 import os
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any
 
+import httpx2
 import openai
-from openai.types.chat import ChatCompletion, ChatCompletionMessageFunctionToolCall
 
-from toolbench.errors import TeacherError, TransientError
-from toolbench.records import FunctionCall, Reply
+from toolbench.digests import digest
+from toolbench.errors import TeacherError
+from toolbench.records import Reply
 from toolbench.settings import TeacherSettings
+from toolbench.teacher import reading, routes
+from toolbench.teacher.counts import Counts
+from toolbench.teacher.failures import CutOffError, Failure, classify, explain, one_line
+from toolbench.teacher.ledger import Amount
+from toolbench.teacher.line import End, LeftAloneError, Line, Turn
+from toolbench.teacher.shared import PROCESS, Shared
+from toolbench.teacher.waiting import arrivals
 
+_OPENAI = "https://api.openai.com/v1"
 _NO_KEY = "none"  # the SDK insists on a key; local endpoints have none
-_ABOUT_THE_REQUEST = (400, 413, 422)
-"""Statuses by which an endpoint refuses this one request: another one may go through."""
-_MAY_PASS = (408, 409, 429)
-"""Statuses below 500 that a later try may cure."""
+_BYTES_A_TOKEN = 4
+"""Of a request in JSON, roughly; low enough for English, and the usage of the reply corrects it."""
+FIRST_PAUSE = 0.5
+"""Seconds before the first try again at most; each further one may take twice as long, up to the longest."""
+_LONGEST_PAUSE = 8.0
 
 
 class Teacher:
-    """A client of one endpoint, for one event loop: `async with Teacher(settings) as teacher:`.
+    """A client for one event loop: `async with Teacher(settings) as teacher:`.
 
-    Retries (429, 5xx, timeouts, lost connections; exponential backoff with jitter, Retry-After) are the SDK's own.
+    Limits and budgets are `shared` with all other clients of the process: see `Line` and `Ledger`. Tries again are
+    ours and not the SDK's, so that every failure is seen there.
     """
 
-    def __init__(self, settings: TeacherSettings) -> None:
+    def __init__(
+        self,
+        settings: TeacherSettings,
+        *,
+        shared: Shared = PROCESS,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self.settings = settings
-        self.url = settings.base_url or "https://api.openai.com/v1"
-        self._key = settings.api_key.get_secret_value()
-        # Not the connection pool's limit: waiting there would count against the request's own timeout.
-        self._slots = asyncio.Semaphore(settings.max_concurrency)
-        self._client = openai.AsyncOpenAI(
+        self.counts = Counts()
+        """What went wrong so far."""
+        self._weights = {u or _OPENAI: w for u, w in routes.urls(settings.base_url, settings.endpoints).items()}
+        self.url = next(iter(self._weights))
+        """The first endpoint's address."""
+        self._clock, self._sleep, self._chance = shared.clock, sleep, chance
+        self._lines = {url: shared.line(url, settings) for url in self._weights}
+        self._ledger = shared.ledger(tuple(self._weights), settings)
+        self._joined = False
+        first = openai.AsyncOpenAI(
             base_url=self.url,
-            api_key=self._key or _NO_KEY,
+            api_key=settings.api_key.get_secret_value() or _NO_KEY,
             timeout=openai.Timeout(settings.timeout, connect=min(10.0, settings.timeout)),
-            max_retries=settings.max_retries,
-            # Only the configured address is contacted: no proxy from the environment unless the user names one. The
-            # SDK's own client class, because it retries only on the exceptions of the HTTP library it was built on.
-            http_client=openai.DefaultAsyncHttpxClient(trust_env=bool(os.environ.get("HTTPS_PROXY"))),
+            max_retries=0,
+            # Only the configured address is contacted: no proxy from the environment unless the user names one. No
+            # limit on connections: waiting for one would count against the request's own timeout.
+            http_client=openai.DefaultAsyncHttpxClient(
+                trust_env=bool(os.environ.get("HTTPS_PROXY")),
+                limits=httpx2.Limits(
+                    max_connections=None, max_keepalive_connections=max(100, settings.max_concurrency)
+                ),
+            ),
         )
+        self._clients = {url: first.with_options(base_url=url) for url in self._weights}
 
     async def __aenter__(self) -> "Teacher":
         return self
@@ -49,7 +80,11 @@ class Teacher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.close()
+        if self._joined:
+            self._joined = False
+            for line in self._lines.values():
+                line.join(-self.settings.max_concurrency)
+        await self._clients[self.url].close()  # they have one transport
 
     def request(
         self,
@@ -83,92 +118,148 @@ class Teacher:
         """The reply to `request(…)`.
 
         What the endpoint says about this one request (too long, refused, filtered) comes back as `Reply.error`. Raises
-        TeacherError when the endpoint cannot be used at all, TransientError when it failed after all retries.
+        TeacherError when the endpoint cannot be used at all, TransientError when it failed after all retries,
+        BudgetError when the budget does not cover the request.
         """
+        if not self._joined:
+            self._joined = True
+            for line in self._lines.values():
+                line.join(self.settings.max_concurrency)
+        number, need = next(arrivals), self._need(body)
+        if self._ledger is None:
+            return await self._reply(body, number, need)
+        await self._ledger.reserve(number, need)
+        used = Amount()
         try:
-            async with self._slots:
-                completion = await self._client.chat.completions.create(**body)
-        except openai.OpenAIError as error:
-            if isinstance(error, openai.APIStatusError) and error.status_code in _ABOUT_THE_REQUEST:
-                return Reply(error=f"the endpoint rejected the request: {self._text(error)}")
-            raise self._failure(error) from None
-        except ValueError:
-            raise TransientError(f"The teacher at {self.url} answered with something that is not JSON.") from None
-        if not isinstance(completion, ChatCompletion):
-            raise TeacherError(
-                f"The teacher at {self.url} does not answer with chat completions: check OPENAI_BASE_URL, "
-                "which mostly ends in /v1."
-            )
-        if not completion.choices or not completion.choices[0].message:
-            return Reply(error="the endpoint answered without a choice")
-        return self._reply(completion)
+            reply = await self._reply(body, number, need)
+            used = Amount(1, reply.input_tokens + reply.output_tokens, reply.cost)
+        finally:
+            self._ledger.settle(need, used)
+        return reply
 
     async def check(self) -> None:
-        """Raises TeacherError if the endpoint is unreachable or refuses the key. Costs no tokens."""
+        """Raises TeacherError if no endpoint is reachable or one refuses the key. Costs no tokens."""
+        unreachable: TeacherError | None = None
+        alive = False
+        for url, client in self._clients.items():
+            try:
+                await client.with_options(max_retries=1, timeout=15.0).models.list()
+                alive = True
+            except (openai.NotFoundError, openai.BadRequestError):
+                alive = True  # not every endpoint lists its models
+            except openai.OpenAIError as error:
+                told = explain(error, url, self.settings, 1)
+                if not isinstance(error, openai.APIConnectionError) or len(self._clients) == 1:
+                    raise told from None
+                unreachable = TeacherError(str(told))
+        if unreachable and not alive:
+            raise unreachable
+
+    async def _reply(self, body: Mapping[str, Any], number: int, need: Amount) -> Reply:
+        """Tries until there is a reply, or no further try makes sense."""
+        settings, preferred = self.settings, self._preferred(body)
+        deadline, failure, tries = float("inf"), None, 0
+        while True:
+            line = self._next(preferred, tries)
+            try:
+                turn = await line.turn(number, need.tokens, partial(_elsewhere, preferred, line))
+            except LeftAloneError:
+                continue
+            if not tries:
+                deadline = self._clock() + settings.retry_seconds
+            got = await self._try(line, turn, body, need)
+            if isinstance(got, Reply):
+                return got
+            failure = got
+            if failure.about_the_request:
+                return Reply(error=f"the endpoint rejected the request: {one_line(failure.error, settings)}")
+            pause = self._pause(failure, tries, len(preferred) > 1)
+            hopeless = turn.probe and all(other.breaker.open for other in self._lines.values())
+            if not failure.again or tries == settings.max_retries or hopeless or self._clock() + pause > deadline:
+                raise explain(failure.error, line.url, settings, tries) from None
+            tries += 1
+            self.counts.retries += 1
+            await self._sleep(pause)
+
+    async def _try(self, line: Line, turn: Turn, body: Mapping[str, Any], need: Amount) -> Reply | Failure:
+        """One request, whose end the line is told whatever happens."""
+        end, used, headers, hold = End.DROPPED, None, httpx2.Headers(), None
         try:
-            await self._client.with_options(max_retries=1, timeout=15.0).models.list()
-        except (openai.NotFoundError, openai.BadRequestError):
-            return  # not every endpoint lists its models
-        except openai.OpenAIError as error:
-            raise self._failure(error) from None
+            async with asyncio.timeout(self.settings.timeout):
+                response = await self._post(line.url, body)
+            headers = response.headers
+            completion = _json(response, line.url)
+            end, used = End.ANSWERED, sum(reading.usage(completion)) or None
+            prices = self.settings.prices.get(self.settings.model, (0.0, 0.0))
+            return reading.read(completion, self.settings.model, prices, self.counts)
+        except (openai.OpenAIError, TimeoutError) as error:
+            if isinstance(error, TimeoutError):
+                error = openai.APITimeoutError(httpx2.Request("POST", line.url))
+            failure = classify(error)
+            end, headers, hold = failure.end, httpx2.Headers(failure.headers), failure.pause
+            used = None if isinstance(error, openai.APITimeoutError) else 0
+            self._count(failure)
+            return failure
+        except TeacherError:
+            end = End.ANSWERED
+            raise
+        finally:
+            if used is None and end in (End.DROPPED, End.CROWDED) and self._ledger:
+                self._ledger.charge(need)  # nobody will say what it cost
+            line.over(turn, end, used, headers, hold)
 
-    def _reply(self, completion: ChatCompletion) -> Reply:
-        choice = completion.choices[0]
-        message = choice.message
-        usage = completion.usage
-        tokens_in, tokens_out = (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage else (0, 0)
+    async def _post(self, url: str, body: Mapping[str, Any]) -> httpx2.Response:
+        # The response as it is: its headers count, and building the SDK's models takes longer than reading them.
+        return await self._clients[url].post("/chat/completions", body=body, cast_to=httpx2.Response)
+
+    def _preferred(self, body: Mapping[str, Any]) -> list[Line]:
+        if len(self._lines) == 1:
+            return list(self._lines.values())
+        return [self._lines[url] for url in routes.order(self._weights, digest(body))]
+
+    def _next(self, preferred: Sequence[Line], tries: int) -> Line:
+        """The next of those not left alone; if all are, the next of all."""
+        healthy = [line for line in preferred if not line.left_alone] or preferred
+        return healthy[tries % len(healthy)]
+
+    def _need(self, body: Mapping[str, Any]) -> Amount:
+        """What the request may cost at most, if anybody wants to know."""
+        if self._ledger is None and not any(line.meters_tokens for line in self._lines.values()):
+            return Amount(1)
+        tokens_in = len(json.dumps(body, ensure_ascii=False)) // _BYTES_A_TOKEN + 1
+        tokens_out = self.settings.max_output_tokens
         price_in, price_out = self.settings.prices.get(self.settings.model, (0.0, 0.0))
-        error = ""
-        if message.refusal:
-            error = f"the teacher refused: {' '.join(message.refusal.split())[:200]}"
-        elif choice.finish_reason == "content_filter":
-            error = "the endpoint's content filter held the reply back"
-        extra = message.model_extra or {}
-        return Reply(
-            # Providers differ in what they send with a call: null or an empty string. Both mean: no thought.
-            content=message.content or None,
-            reasoning=extra.get("reasoning_content") or extra.get("reasoning") or None,
-            # Some servers leave out `type`, or send the arguments as an object.
-            calls=[
-                FunctionCall(
-                    id=call.id or "", name=call.function.name or "", arguments=_arguments(call.function.arguments)
-                )
-                for call in message.tool_calls or []
-                if isinstance(call, ChatCompletionMessageFunctionToolCall) and call.function
-            ],
-            finish_reason=choice.finish_reason or "",
-            model=completion.model or self.settings.model,
-            input_tokens=tokens_in,
-            output_tokens=tokens_out,
-            cost=round((tokens_in * price_in + tokens_out * price_out) / 1e6, 9),
-            error=error,
+        return Amount(1, tokens_in + tokens_out, (tokens_in * price_in + tokens_out * price_out) / 1e6)
+
+    def _pause(self, failure: Failure, tries: int, elsewhere: bool) -> float:
+        """Seconds before the next try: exponential with full jitter, unless the endpoint says how many."""
+        if failure.pause is not None and not elsewhere:
+            return failure.pause * (1 + self._chance() / 10)
+        return self._chance() * min(FIRST_PAUSE * 2.0**tries, _LONGEST_PAUSE)
+
+    def _count(self, failure: Failure) -> None:
+        if failure.end is End.LIMITED:
+            self.counts.rate_limited += 1
+        elif isinstance(failure.error, openai.APITimeoutError):
+            self.counts.timeouts += 1
+        elif failure.again:
+            self.counts.failures += 1
+
+
+def _elsewhere(lines: Sequence[Line], line: Line) -> bool:
+    return any(not other.left_alone for other in lines if other is not line)
+
+
+def _json(response: httpx2.Response, url: str) -> dict[str, Any]:
+    try:
+        value = json.loads(response.content)
+    except (ValueError, RecursionError):
+        value = None
+        if "json" in response.headers.get("content-type", ""):
+            raise CutOffError from None
+    if not isinstance(value, dict):
+        raise TeacherError(
+            f"The teacher at {url} does not answer with chat completions: check OPENAI_BASE_URL, "
+            "which mostly ends in /v1."
         )
-
-    def _failure(self, error: openai.OpenAIError) -> TeacherError | TransientError:
-        if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-            return TeacherError(f"The teacher at {self.url} refuses the key: set OPENAI_API_KEY to a valid one.")
-        if isinstance(error, openai.NotFoundError):
-            return TeacherError(
-                f"The teacher at {self.url} does not know the model {self.settings.model!r}: "
-                "set --model or OPENAI_BASE_URL."
-            )
-        if isinstance(error, openai.APITimeoutError):
-            return TransientError(f"The teacher at {self.url} did not answer within {self.settings.timeout:g} s.")
-        if isinstance(error, openai.APIConnectionError):
-            return TeacherError(f"The teacher at {self.url} cannot be reached: start it or set OPENAI_BASE_URL.")
-        if isinstance(error, openai.RateLimitError) and error.code == "insufficient_quota":
-            return TeacherError(f"The teacher at {self.url} says that the quota is used up: raise it, then run again.")
-        if isinstance(error, openai.APIStatusError) and error.status_code < 500 and error.status_code not in _MAY_PASS:
-            return TeacherError(f"The teacher at {self.url} refuses to work: {self._text(error)}")
-        return TransientError(
-            f"The teacher at {self.url} failed after {self.settings.max_retries} retries: {self._text(error)}"
-        )
-
-    def _text(self, error: Exception) -> str:
-        """The error's text on one line, without the key: endpoints like to repeat it."""
-        text = str(error).replace(self._key, "(key)") if self._key else str(error)
-        return " ".join(text.split())[:300]
-
-
-def _arguments(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value

@@ -110,7 +110,7 @@ def test_a_journal_alone_gives_the_same_bytes(factory: Factory, tmp_path: Path) 
 def test_with_faults_every_instruction_still_ends_as_one_solution(
     factory: Factory, tmp_path: Path, start_teacher: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
+    monkeypatch.setattr("toolbench.teacher.client.FIRST_PAUSE", 0.01)
     faults = {"error_rate": 0.3, "malformed_rate": 0.3, "hallucination_rate": 0.3, "refusal_rate": 0.1}
     shards = []
     for limit in (1, 16):

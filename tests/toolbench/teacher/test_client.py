@@ -13,6 +13,7 @@ from toolbench.errors import TeacherError, TransientError
 from toolbench.records import FunctionCall, Reply
 from toolbench.settings import TeacherSettings
 from toolbench.teacher.client import Teacher
+from toolbench.teacher.counts import Counts
 
 KEY = "sk-very-SECRET-1234"
 
@@ -217,7 +218,8 @@ def test_a_timeout_is_transient(endpoint: Endpoint) -> None:
 
 def test_a_broken_answer_is_transient(endpoint: Endpoint) -> None:
     with pytest.raises(TransientError, match="not JSON"):
-        send(endpoint, (200, {}, b'{"choices": ['))
+        send(endpoint, (200, {}, b'{"choices": ['), max_retries=0)
+    assert send(endpoint, (200, {}, b'{"choices": ['), completion()).content == "hi"
 
 
 def test_a_refusal_and_a_filtered_reply_are_errors(endpoint: Endpoint) -> None:
@@ -245,6 +247,46 @@ def test_calls_and_reasoning_are_mapped(endpoint: Endpoint) -> None:
     ]
     assert (reply.content, reply.reasoning, reply.finish_reason) == (None, "because", "tool_calls")
     assert send(endpoint, completion({"reasoning": "so"})).reasoning == "so"
+
+
+def test_what_goes_wrong_with_replies_is_counted(endpoint: Endpoint) -> None:
+    def called(arguments: Any) -> dict[str, Any]:
+        return {"tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": arguments}}]}
+
+    endpoint.script = [
+        failure(429, **QUICK),
+        failure(503, **QUICK),
+        completion({"refusal": "no"}),
+        completion(finish="content_filter"),
+        completion(finish="length"),
+        completion(called('{"x": 1')),
+        completion(called("[1]")),
+        completion(choices=[]),
+        completion(called({"x": 1})),
+    ]
+
+    async def work(teacher: Teacher) -> Counts:
+        for seed in range(7):
+            await teacher.send(teacher.request([], seed=seed))
+        return teacher.counts
+
+    assert with_teacher(settings(endpoint), work) == Counts(
+        retries=2, rate_limited=1, failures=1, refusals=1, content_filter=1, truncated=1, malformed=3
+    )
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": [{"type": "text", "text": "hi"}, 3]},
+        {"content": "hi", "tool_calls": {"id": 1}},
+        {"content": "hi", "tool_calls": [None, 5, {"function": None}, {"type": "custom", "custom": {"name": "x"}}]},
+        {"content": "hi", "reasoning_content": {"a": 1}, "refusal": ["x"]},
+    ],
+)
+def test_odd_shapes_are_read_as_far_as_they_can_be(endpoint: Endpoint, message: dict[str, Any]) -> None:
+    reply = send(endpoint, completion(message))
+    assert (reply.content, reply.calls, reply.error, reply.reasoning) == ("hi", [], "", None)
 
 
 @pytest.mark.parametrize("usage", [None, {"prompt_tokens": None, "completion_tokens": None}])

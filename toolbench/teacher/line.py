@@ -1,0 +1,177 @@
+"""The line before one endpoint: how many at once, how many a minute, and whether to ask at all."""
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from toolbench.errors import TransientError
+from toolbench.settings import TeacherSettings
+from toolbench.teacher.breaker import Breaker
+from toolbench.teacher.bucket import Bucket
+from toolbench.teacher.headers import Allowance, allowance
+from toolbench.teacher.limit import Limit
+from toolbench.teacher.waiting import Clock, Waiting
+
+
+class LeftAloneError(Exception):
+    """The endpoint is left alone, and there is another one to ask."""
+
+
+class End(enum.Enum):
+    """How a request ended, as far as the endpoint's health is concerned."""
+
+    ANSWERED = "answered"
+    """With a reply, or an error about the request."""
+    LIMITED = "limited"
+    """429: alive, but crowded."""
+    CROWDED = "crowded"
+    """503 or no answer in time: crowded, and possibly down."""
+    FAILED = "failed"
+    """Another 5xx, a lost connection, or an answer cut off."""
+    DROPPED = "dropped"
+    """The caller gave it up."""
+
+
+_ALIVE = (End.ANSWERED, End.LIMITED)
+
+
+@dataclass(slots=True)
+class Turn:
+    """One request under way."""
+
+    tokens: float
+    """Tokens it may use, as estimated."""
+    began: float
+    probe: bool
+
+
+class Line:
+    """All that a process knows of one endpoint, shared by its threads and event loops.
+
+    Requests start in order of arrival, as soon as fewer are under way than the limit found so far, the rates that
+    settings give and response headers tell are kept, and the endpoint is not left alone.
+    """
+
+    def __init__(self, url: str, settings: TeacherSettings, clock: Clock) -> None:
+        self.url = url
+        self.limit = Limit()
+        self.breaker = Breaker(settings.breaker_failures, settings.breaker_seconds)
+        self._settings = settings
+        self._clock = clock
+        self._waiting = Waiting()
+        self._running = 0
+        self._hold = float("-inf")
+        now = clock()
+        self._own: dict[str, Bucket] = {
+            kind: Bucket.per_minute(amount, now)
+            for kind, amount in (("requests", settings.rpm), ("tokens", settings.tpm))
+            if amount
+        }
+        self._told: dict[str, Bucket] = {}
+
+    @property
+    def meters_tokens(self) -> bool:
+        """Whether it matters how many tokens a request needs."""
+        return "tokens" in self._own or "tokens" in self._told
+
+    @property
+    def left_alone(self) -> bool:
+        """Whether no request can start now because the endpoint is down; one may when it is time for a probe."""
+        return self.breaker.wait(self._clock()) != 0
+
+    def join(self, requests: int) -> None:
+        """Another client will have so many requests under way at most; a negative number: it is gone."""
+        with self._waiting.lock:
+            self.limit.ceiling += requests
+            self._waiting.wake()
+
+    async def turn(self, number: int, tokens: float, elsewhere: Callable[[], bool] = lambda: False) -> Turn:
+        """Waits until the request that came as the `number`th may start; `over` has to follow.
+
+        Raises LeftAloneError while the endpoint is left alone, if `elsewhere` says that there is another one.
+        Raises TransientError instead of waiting longer than `retry_seconds` for what the endpoint's own headers ask
+        for, and as soon as a probe failed while the endpoint is left alone.
+        """
+        turn = Turn(tokens, 0.0, False)
+        lost = self.breaker.lost
+
+        def ready() -> float | None:
+            if self.left_alone and elsewhere():
+                raise LeftAloneError
+            delay = self._delay(tokens, lost)
+            if delay == 0:
+                self._start(turn)
+            return delay
+
+        await self._waiting.enter(number, ready)
+        return turn
+
+    def over(self, turn: Turn, end: End, used: float | None, headers: Mapping[str, str], hold: float | None) -> None:
+        """A request has ended.
+
+        `used`: the tokens it really used, if that is known. `headers`: the response's. `hold`: the seconds for which
+        the endpoint asked to be left in peace.
+        """
+        now = self._clock()
+        with self._waiting.lock:
+            if end in _ALIVE:
+                self.breaker.answered()
+            elif end is End.DROPPED:
+                self.breaker.dropped(turn.probe)
+            else:
+                self.breaker.failed(turn.probe, now)
+            if end is End.ANSWERED and len(self._waiting):
+                self.limit.answered(self._running)
+            elif end in (End.LIMITED, End.CROWDED):
+                self.limit.crowded(turn.began, now)
+            self._running -= 1
+            if used is not None:
+                for buckets in (self._own, self._told):
+                    if "tokens" in buckets:
+                        buckets["tokens"].take(used - turn.tokens, now)
+            if hold is not None:
+                self._hold = max(self._hold, now + hold)
+            for kind in ("requests", "tokens"):
+                if told := allowance(headers, kind):
+                    self._told_of(kind, told, now)
+            self._waiting.wake()
+
+    def _delay(self, tokens: float, lost: int) -> float | None:
+        now = self._clock()
+        if self.breaker.open and self.breaker.lost > lost:
+            raise TransientError(self._left_alone())
+        wait = self.breaker.wait(now)
+        if wait is None or wait > 0:
+            return wait
+        if self._running >= self.limit.value:
+            return None
+        needs = {"requests": 1.0, "tokens": tokens}
+        told = max([self._hold - now, 0.0, *(b.wait(needs[kind], now) for kind, b in self._told.items())])
+        if told > self._settings.retry_seconds:
+            raise TransientError(
+                f"The teacher at {self.url} asks for a pause of {told:.0f} s, which is longer than "
+                f"teacher.retry_seconds ({self._settings.retry_seconds:g}): come back later or raise it."
+            )
+        return max([told, *(b.wait(needs[kind], now) for kind, b in self._own.items())])
+
+    def _start(self, turn: Turn) -> None:
+        turn.began = self._clock()
+        turn.probe = self.breaker.start()
+        self._running += 1
+        for buckets in (self._own, self._told):
+            for kind, bucket in buckets.items():
+                bucket.take(1.0 if kind == "requests" else turn.tokens, turn.began)
+
+    def _told_of(self, kind: str, told: Allowance, now: float) -> None:
+        if told.limit and told.reset > 0:
+            # What is used comes back evenly until the reset.
+            rate = max(0.0, told.limit - told.remaining) / told.reset
+            self._told[kind] = Bucket(rate or told.limit / told.reset, told.limit, told.remaining, now)
+        elif told.remaining == 0:
+            self._hold = max(self._hold, now + told.reset)
+
+    def _left_alone(self) -> str:
+        return (
+            f"The teacher at {self.url} failed {self.breaker.failures} times in a row and is left alone for "
+            f"{self._settings.breaker_seconds:g} s at a time: check it, then run again."
+        )

@@ -1,0 +1,21 @@
+"""Which of several endpoints a request goes to."""
+
+import math
+from collections.abc import Mapping
+
+from toolbench.digests import draw
+
+
+def urls(base_url: str, endpoints: Mapping[str, float]) -> dict[str, float]:
+    """Weights by address: `base_url`, if it is given, counts 1 unless it is named among `endpoints`."""
+    weights = {base_url: 1.0} if base_url or not endpoints else {}
+    return {**weights, **endpoints}
+
+
+def order(weights: Mapping[str, float], name: str) -> list[str]:
+    """The addresses in the order of preference of the request called `name`.
+
+    Weighted rendezvous hashing: the first place falls to each by its weight, is the same for the same name always, and
+    changes for no other request when an endpoint is added or taken away than for those that move to or from it.
+    """
+    return sorted(weights, key=lambda url: -math.log(1.0 - draw(url, name)) / weights[url])
