@@ -68,7 +68,8 @@ def show(lake: Lake) -> None:
     found = screening(lake, snapshot)
     if found is None:
         return
-    table = Table(title=found.caption, title_justify="left", box=None, pad_edge=False)
+    typer.echo(found.caption)
+    table = Table(box=None, pad_edge=False)
     # Verdicts that no API has are left out: a terminal is narrow.
     shown = [n for n in range(len(found.columns)) if any(row[n] != "0" for row in found.rows)]
     for number in shown:
