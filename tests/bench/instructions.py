@@ -1,8 +1,9 @@
-"""Filters of instructions measured: `python tests/bench/instructions.py dedup|filters [DATA]`.
+"""Instructions measured: `python tests/bench/instructions.py sample|dedup|filters [DATA]`.
 
-dedup: near duplicates among 300,000 texts made of real queries: seconds, memory, and on a sample precision and recall
-against exact Jaccard of all pairs. filters: the real test queries through every filter, what is rejected and why.
-DATA is `shared/data` beside the repository unless given.
+sample: 100,000 combinations over the whole crawl: seconds, memory, coverage, and the same again. dedup: near duplicates
+among 300,000 texts made of real queries: seconds, memory, and on a sample precision and recall against exact Jaccard of
+all pairs. filters: the real test queries through every filter, what is rejected and why. DATA is `shared/data`
+beside the repository unless given.
 """
 
 import argparse
@@ -10,33 +11,64 @@ import json
 import random
 import re
 import resource
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from toolbench import catalogue
+from toolbench import catalogue, instructions
 from toolbench.instructions import filters, native
 from toolbench.instructions.contamination import Contamination
 from toolbench.instructions.duplicates import THRESHOLD, NearDuplicates, shingles, similarity
 from toolbench.instructions.unsafe import unsafe
 from toolbench.instructions.written import Written
+from toolbench.lake import Draft, Lake
+from toolbench.settings import Settings
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("dedup", "filters"))
+    parser.add_argument("what", choices=("sample", "dedup", "filters"))
     beside = Path(__file__).parents[3] / "shared" / "data"
     parser.add_argument("data", nargs="?", type=Path, default=beside, help="folder with the real data")
+    parser.add_argument("--combinations", type=int, default=100_000)
     parser.add_argument("--texts", type=int, default=300_000)
     parser.add_argument("--sample", type=int, default=2_000)
     parser.add_argument("--threshold", type=float, default=THRESHOLD)
     arguments = parser.parse_args()
     if arguments.what == "filters":
         check(arguments.data)
+    elif arguments.what == "sample":
+        sample(arguments.data / "toolenv.tar.gz", arguments.combinations)
     else:
         dedup(queries(arguments.data), arguments.texts, arguments.sample, arguments.threshold)
+
+
+def sample(source: Path, count: int) -> None:
+    """Combinations over a crawl that is imported first."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(lake=folder).with_(catalogue={"source": str(source)})
+        lake = Lake(folder)
+        receipts, _ = catalogue.collect(lake, settings)
+        draft = Draft()
+        draft.add(receipts, catalogue.TABLES)
+        view = lake.publish(draft, "bench")
+        categories = sorted({e.partition["category"] for e in view.entries("apis")})
+        before = resident()
+        started = time.monotonic()
+        drawn, rows = instructions.preview(lake, view, settings, categories=categories, count=count)
+        seconds = time.monotonic() - started
+        again, _ = instructions.preview(lake, view, settings, categories=categories, count=count)
+    print(f"{len(drawn):,} combinations, {len({c.id for c in drawn}):,} distinct, {seconds:.1f} s with reading, "
+          f"+{(resident() - before) / 2**20:.0f} MiB; the same again: {again == drawn}")  # fmt: skip
+    for group in ("I1", "I2", "I3"):
+        mine = [row for row in rows if row.group == group]
+        print(f"{group}: {sum(r.combinations for r in mine):,} combinations, "
+              f"{sum(r.apis for r in mine):,} of {sum(r.of_apis for r in mine):,} APIs, "
+              f"{sum(r.pairs for r in mine):,} of {sum(r.of_pairs for r in mine):,} pairs of tools")  # fmt: skip
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB, the import included")
 
 
 def queries(data: Path) -> list[str]:
