@@ -17,7 +17,7 @@ from toolbench.catalogue.splits import Holdout
 from toolbench.digests import digest
 from toolbench.lake import Draft, Lake, Partition, Receipt, Spec
 from toolbench.records import Api, Reject, Tool
-from toolbench.schemas import as_dict
+from toolbench.schemas import as_dict, from_table
 from toolbench.settings import HostSettings, Settings
 
 STAGE = "catalogue"
@@ -52,8 +52,13 @@ def _headers(settings: Settings) -> dict[str, str]:
 
 def _inferred(lake: Lake, source: str) -> dict[str, str]:
     """The categories that were inferred for a source's tools before: they are kept, for ids begin with them."""
-    entries = [e for e in lake.snapshot().entries("tools") if e.partition.get("source") == source]
-    return {identity_of(tool): tool.category for tool in lake.read(entries, Tool) if tool.category_inferred}
+    found: dict[str, str] = {}
+    for entry in lake.snapshot().entries("tools"):
+        table = lake.table(entry, Tool) if entry.partition.get("source") == source else None
+        if table is not None and "category_inferred" in table.column_names:  # an older lake has no such column
+            inferred = from_table(Tool, table.filter(table["category_inferred"]))
+            found |= {identity_of(tool): tool.category for tool in inferred}
+    return found
 
 
 @contextmanager

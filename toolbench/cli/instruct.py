@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -10,9 +10,11 @@ from rich.table import Table
 
 from toolbench.cli import options as o
 from toolbench.errors import UsageError
-from toolbench.instructions.coverage import Coverage
 from toolbench.lake import Lake
 from toolbench.settings import Settings
+
+if TYPE_CHECKING:
+    from toolbench.instructions.coverage import Coverage
 
 _LISTED = 20
 """Rows of each group that are shown, the largest first; the sums count all."""
@@ -97,7 +99,7 @@ def preview(settings: Settings, count: int | None) -> None:
     typer.echo(f"{len(drawn):,} distinct combinations, {len(apis):,} APIs, {len(every)} categories; nobody was asked")
 
 
-def _cells(topic: str, rows: Sequence[Coverage]) -> list[str]:
+def _cells(topic: str, rows: "Sequence[Coverage]") -> list[str]:
     """Sums over some rows of a group; of the pairs of tools the share that is in a combination together."""
     apis, of_apis = sum(r.apis for r in rows), sum(r.of_apis for r in rows)
     tools, of_tools = sum(r.tools for r in rows), sum(r.of_tools for r in rows)

@@ -11,8 +11,6 @@ from rich.table import Table
 from toolbench.cli import options as o
 from toolbench.errors import UsageError
 from toolbench.lake import Lake
-from toolbench.report.screening import screening
-from toolbench.screening import changes, load_rules, shipped_rules
 
 _LISTED = 20
 """Ids listed of the APIs that were retired or revived."""
@@ -49,6 +47,8 @@ def screen(
         "screening__rules": str(rules) if rules else None,
     }
     settings = o.settings(**flags)
+    from toolbench.screening import load_rules, shipped_rules
+
     load_rules(settings.screening.rules)  # wrong rules are said before anything starts
     if print_rules:
         named = settings.screening.rules
@@ -64,6 +64,9 @@ def screen(
 
 def show(lake: Lake) -> None:
     """Print the verdicts of the newest snapshot by category, and the APIs that were retired or revived."""
+    from toolbench.report.screening import screening
+    from toolbench.screening import changes
+
     snapshot = lake.snapshot()
     found = screening(lake, snapshot)
     if found is None:

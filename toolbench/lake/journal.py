@@ -200,8 +200,9 @@ class Journal:
     def _read(self, key: str) -> list[_Row]:
         data = self._store.read(key)
         try:
-            rows: list[_Row] = pq.read_table(io.BytesIO(data), schema=SCHEMA).to_pylist()
-        except (pa.ArrowException, OSError) as error:
+            found = pq.ParquetFile(pa.BufferReader(data)).read()  # as in `Lake.table`
+            rows: list[_Row] = found.select(SCHEMA.names).cast(SCHEMA).to_pylist()
+        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise LakeError(
                 f"{self._store.url(key)} is damaged ({reason}); remove it to ask again for what it held."

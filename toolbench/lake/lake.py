@@ -149,7 +149,9 @@ class Lake:
                 f"{self.store.url(entry.path)} does not match its checksum in the manifest; restore it from a copy, "
                 f"or delete it and receipts/{entry.spec}.json and run again."
             )
-        table = pq.read_table(io.BytesIO(data))
+        # Not `read_table`, and no file object of Python's: it leaves threads behind that a process that ends meanwhile
+        # dies of.
+        table = pq.ParquetFile(pa.BufferReader(data)).read()
         known = schema_of(record)
         version = int((table.schema.metadata or {}).get(b"toolbench.version", b"1"))
         if version > record.VERSION:
