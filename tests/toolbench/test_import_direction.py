@@ -21,6 +21,8 @@ LAYERS = (
         "documents",
         "dialogue",
         "tokens",
+        "statistics",
+        "plots",
     ),
     ("lake", "teacher", "demo", "encoder"),
     ("apis",),

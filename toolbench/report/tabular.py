@@ -1,8 +1,9 @@
 """What a page shows as a table, and how figures are written."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from toolbench.statistics import wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,23 +20,6 @@ class Table:
     total: bool = False
     """True if the last row sums up the others."""
     notes: Sequence[str] = ()
-
-
-Z95 = 1.959963984540054
-"""The standard normal distribution's 97.5% quantile."""
-
-
-def wilson(successes: float, n: int) -> tuple[float, float] | None:
-    """The 95% score interval of a proportion (Wilson 1927), within [0, 1]; None without observations.
-
-    `successes` may be fractional, for half points; the interval is then a little too wide.
-    """
-    if n == 0:
-        return None
-    p, z2 = successes / n, Z95**2
-    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def number(value: int) -> str:

@@ -11,18 +11,8 @@ from toolbench.report import samples
 from toolbench.report.catalogue import TOOLS_OF_BIG, catalogue
 from toolbench.report.retrieval import retriever
 from toolbench.report.samples import backtracked, sample_instructions, sample_solutions
-from toolbench.report.tabular import wilson
 from toolbench.report.trees import Branch, End, StepView, events
 from toolbench.schemas import to_table
-
-
-def test_wilson_by_hand() -> None:
-    # 8 of 10 with z = 1.96: middle (0.8 + 3.8415/20) / 1.38415 = 0.7167, half-width 0.2266 (Wilson 1927).
-    assert wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
-    # No success: the upper end is z² / (n + z²).
-    assert wilson(0, 10) == pytest.approx((0, 3.8415 / 13.8415), abs=1e-4)
-    assert wilson(10, 10) == pytest.approx((10 / 13.8415, 1), abs=1e-4)
-    assert wilson(0, 0) is None
 
 
 def shape(found: list[object]) -> list[object]:
