@@ -4,8 +4,9 @@ import asyncio
 import json
 import os
 import random
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import Any
 
@@ -18,7 +19,7 @@ from toolbench.records import Reply
 from toolbench.settings import TeacherSettings
 from toolbench.teacher import reading, routes
 from toolbench.teacher.counts import Counts
-from toolbench.teacher.failures import CutOffError, Failure, classify, explain, one_line
+from toolbench.teacher.failures import CutOffError, Failure, classify, explain, one_line, told_apart
 from toolbench.teacher.ledger import Amount
 from toolbench.teacher.line import End, LeftAloneError, Line, Turn
 from toolbench.teacher.shared import PROCESS, Shared
@@ -64,12 +65,11 @@ class Teacher:
             timeout=openai.Timeout(settings.timeout, connect=min(10.0, settings.timeout)),
             max_retries=0,
             # Only the configured address is contacted: no proxy from the environment unless the user names one. No
-            # limit on connections: waiting for one would count against the request's own timeout.
-            http_client=openai.DefaultAsyncHttpxClient(
+            # limit on connections, which is 0 to aiohttp: waiting for one would count against the request's timeout.
+            http_client=openai.DefaultAioHttpClient(
                 trust_env=bool(os.environ.get("HTTPS_PROXY")),
-                limits=httpx2.Limits(
-                    max_connections=None, max_keepalive_connections=max(100, settings.max_concurrency)
-                ),
+                limits=httpx2.Limits(max_connections=0),
+                verify=_certificates(),
             ),
         )
         self._clients = {url: first.with_options(base_url=url) for url in self._weights}
@@ -195,6 +195,7 @@ class Teacher:
         except (openai.OpenAIError, TimeoutError) as error:
             if isinstance(error, TimeoutError):
                 error = openai.APITimeoutError(httpx2.Request("POST", line.url))
+            error = told_apart(error)
             failure = classify(error)
             end, headers, hold = failure.end, httpx2.Headers(failure.headers), failure.pause
             used = None if isinstance(error, openai.APITimeoutError) else 0
@@ -244,6 +245,12 @@ class Teacher:
             self.counts.timeouts += 1
         elif failure.again:
             self.counts.failures += 1
+
+
+@lru_cache(maxsize=1)
+def _certificates() -> ssl.SSLContext:
+    """Read once: every shard has a client of its own."""
+    return httpx2.create_ssl_context()
 
 
 def _elsewhere(lines: Sequence[Line], line: Line) -> bool:
