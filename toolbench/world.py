@@ -12,6 +12,12 @@ from toolbench.records import Api, FunctionCall, Reply, Response
 from toolbench.settings import Settings
 from toolbench.teacher import Teacher
 
+SAFE = ("GET", "HEAD", "OPTIONS")
+"""Methods of which the same call twice is the same as once (RFC 9110, 9.2.1)."""
+_OF_THE_MOMENT = (5, 6, 9, 10, 12)
+"""Status codes after which the same call may be answered better: timeouts, 5xx (which share theirs with 404), too many
+requests, nothing sent."""
+
 
 class World:
     """`async with World(lake, spec, settings) as world:` gives journaled access to the teacher and the APIs.
@@ -66,14 +72,20 @@ class World:
         return reply
 
     async def call(self, record: str, api: Api, arguments: str) -> Response:
-        """The response to one API call on behalf of `record`."""
+        """The response to one API call on behalf of `record`.
+
+        Equal calls of a method that changes nothing are made once in the shard; all are given the same response. Its
+        source is who answered the one call, so that no row depends on who came first.
+        """
         if (chain := self._chain) is None:
             raise RuntimeError("this shard was opened without APIs")
 
         async def ask() -> Any:
             return dataclasses.asdict(await chain.call(api, arguments))
 
-        response = Response(**await self.journal.answer(record, "api", [api.id, api.digest, arguments], ask))
+        fit = _for_others if api.method.upper() in SAFE else None
+        request = [api.id, api.digest, arguments]
+        response = Response(**await self.journal.answer(record, "api", request, ask, fit=fit))
         if response.input_tokens or response.output_tokens:  # a teacher made it up
             self.usage += Usage(
                 calls=1,
@@ -82,6 +94,15 @@ class World:
                 cost=response.cost,
             )
         return response
+
+
+def _for_others(answer: dict[str, Any]) -> dict[str, Any] | None:
+    """What another record is answered, which pays nothing again; None if the answer was a failure of the moment."""
+    if answer["status"] in _OF_THE_MOMENT:
+        return None
+    if not (answer["input_tokens"] or answer["output_tokens"] or answer["cost"]):
+        return answer
+    return {**answer, "input_tokens": 0, "output_tokens": 0, "cost": 0.0}
 
 
 def chat_identity(settings: Settings, *, temperature: float | None = None) -> dict[str, Any]:

@@ -21,6 +21,9 @@ replayed, too, and copied into its own journal, which so stays complete. Read a 
 `pandas.read_parquet("…/journals/<spec>")`; where a merge was interrupted, or a shard had two writers, rows may stand
 there twice.
 
+What the caller allows to be shared is asked for once in a shard, whatever record asks (see `toolbench.lake.memo`), and
+stands in the journal once for each record: a replay depends on nobody's timing.
+
 Size, measured: 110 bytes an answer, and 200 a call of the teacher with the API responses it led to, once merged; in a
 shard of four instructions 440 a call, as a file of its own has a fixed part.
 """
@@ -41,6 +44,7 @@ import pyarrow.parquet as pq
 from toolbench.digests import digest
 from toolbench.errors import LakeError
 from toolbench.lake.lake import Lake
+from toolbench.lake.memo import Fit, Memo
 
 VERSION = 1
 
@@ -81,6 +85,7 @@ class Journal:
         self._rows: dict[_Key, _Row] = {}
         self._pending: list[_Row] = []
         self._seen: dict[tuple[str, str, str], int] = {}
+        self._memo = Memo()
         self._parts: list[str] = []
         """Files this object has read or written: what it may merge."""
         self._written = 0
@@ -90,6 +95,8 @@ class Journal:
         """Answers taken from the journal."""
         self.asked = 0
         """Answers that came from outside."""
+        self.shared = 0
+        """Answers that another request of the shard, equal to this one, had been given."""
 
     async def __aenter__(self) -> "Journal":
         await asyncio.to_thread(self._load)
@@ -103,9 +110,12 @@ class Journal:
                 await self._flusher
         await self.flush()
 
-    async def answer(self, record: str, kind: str, request: Any, ask: Callable[[], Awaitable[Any]]) -> Any:
+    async def answer(
+        self, record: str, kind: str, request: Any, ask: Callable[[], Awaitable[Any]], *, fit: Fit | None = None
+    ) -> Any:
         """The answer to `request` as a JSON value: from the journal if it was answered before, else from `ask()`.
 
+        `fit`: an answer that the shard has got to the same request, for whatever record, will do as well; see `Memo`.
         Whatever `ask` raises passes through and is not journaled: only answers are. A failed write raises LakeError,
         here or at the end of the block.
         """
@@ -124,18 +134,26 @@ class Journal:
             return json.loads(row["answer"])
         self._raise_if_broken()
         started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
-        value = await ask()
-        self.asked += 1
-        # Half a surrogate pair, as from servers that cut text in the middle, is no Unicode: no column could hold it.
-        text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
+
+        async def text() -> str:
+            value = await ask()
+            self.asked += 1
+            # Half a surrogate pair, as from servers that cut text in the middle, is no Unicode: no column could hold it.
+            return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
+
+        if fit is None:
+            answer = await text()
+        else:
+            answer, shared = await self._memo.answer((kind, name), fit, text)
+            self.shared += shared
         row = {
             "version": VERSION, "record": record, "kind": kind, "request": name, "occurrence": occurrence,
-            "answer": text, "started_at": started, "seconds": round(time.monotonic() - clock, 6),
+            "answer": answer, "started_at": started, "seconds": round(time.monotonic() - clock, 6),
         }  # fmt: skip
         self._rows[key] = row
         self._pending.append(row)
         # The caller gets what a replay would give it, so that both ways lead to the same bytes.
-        return json.loads(text)
+        return json.loads(answer)
 
     async def flush(self) -> None:
         """Write what is pending. Raises LakeError if storage fails; nothing pending is forgotten then."""
@@ -186,6 +204,7 @@ class Journal:
             self._parts.append(key)
             for row in rows:
                 self._rows.setdefault(_key(row), row)
+                self._memo.learn((row["kind"], row["request"]), row["answer"])
         return None
 
     def _listed(self) -> list[str]:
