@@ -60,7 +60,11 @@ class TeacherSettings(Section):
     breaker_failures: int = Field(default=20, ge=1)
     """Timeouts, 5xx and lost connections in a row after which an endpoint is left alone for a while."""
     breaker_seconds: float = Field(default=10.0, gt=0)
-    """How long it is left alone; then one request is tried, and if that fails the waiting ones fail, too."""
+    """How long it is left alone; then one request is tried, and the others wait for how that ends."""
+    gone_seconds: float = Field(default=30.0, gt=0)
+    """Seconds without any sign of life after which an endpoint is asked for one, with the smallest request there is; if
+    none comes it is taken for gone, and all that needs it ends. Where its slowest answer took more than a third of
+    that, three times as long, up to `timeout`."""
     max_output_tokens: int = Field(default=2048, ge=16)
     """Longest reply asked for."""
     prices: dict[str, tuple[float, float]] = Field(default_factory=dict)

@@ -138,7 +138,7 @@ class Journal:
         async def text() -> str:
             value = await ask()
             self.asked += 1
-            # Half a surrogate pair, as from servers that cut text in the middle, is no Unicode: no column could hold it.
+            # Half a surrogate pair, as from servers that cut text short, is no Unicode: no column could hold it.
             return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
 
         if fit is None:

@@ -10,8 +10,6 @@ class Breaker:
         self._failures = 0
         self._until = 0.0
         self._probing = False
-        self.lost = 0
-        """Probes that failed so far."""
 
     @property
     def open(self) -> bool:
@@ -44,9 +42,12 @@ class Breaker:
         before, self._failures = self._failures, self._failures + 1
         if probe:
             self._probing = False
-            self.lost += before >= self._limit
         if probe or before < self._limit:
             self._until = now + self._seconds
+
+    def trip(self, now: float) -> None:
+        """The endpoint is down, however few requests it failed at."""
+        self._failures, self._probing, self._until = max(self._failures, self._limit), False, now + self._seconds
 
     def dropped(self, probe: bool) -> None:
         """A request was given up by the caller: nothing is learnt; the next one is the probe."""

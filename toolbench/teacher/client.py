@@ -23,6 +23,7 @@ from toolbench.teacher.failures import CutOffError, Failure, classify, explain, 
 from toolbench.teacher.ledger import Amount
 from toolbench.teacher.line import End, LeftAloneError, Line, Turn
 from toolbench.teacher.shared import PROCESS, Shared
+from toolbench.teacher.touch import Touch
 from toolbench.teacher.waiting import arrivals
 
 _OPENAI = "https://api.openai.com/v1"
@@ -73,6 +74,7 @@ class Teacher:
             ),
         )
         self._clients = {url: first.with_options(base_url=url) for url in self._weights}
+        self._touch = Touch(self._completion, settings.model, settings.timeout, sleep)
 
     async def __aenter__(self) -> "Teacher":
         return self
@@ -84,6 +86,7 @@ class Teacher:
             self._joined = False
             for line in self._lines.values():
                 line.join(-self.settings.max_concurrency)
+        await self._touch.close()
         await self._clients[self.url].close()  # they have one transport
 
     def request(
@@ -117,9 +120,10 @@ class Teacher:
     async def send(self, body: Mapping[str, Any]) -> Reply:
         """The reply to `request(…)`.
 
-        What the endpoint says about this one request (too long, refused, filtered) comes back as `Reply.error`. Raises
-        TeacherError when the endpoint cannot be used at all, TransientError when it failed after all retries,
-        BudgetError when the budget does not cover the request.
+        What the endpoint says about this one request (too long, refused, filtered) comes back as `Reply.error`, and so
+        does that it failed at it after all retries while it answers others. Raises TeacherError when the endpoint
+        cannot be used at all or is gone, TransientError when it failed after all retries, BudgetError when the budget
+        does not cover the request.
         """
         if not self._joined:
             self._joined = True
@@ -158,35 +162,42 @@ class Teacher:
     async def _reply(self, body: Mapping[str, Any], number: int, need: Amount) -> Reply:
         """Tries until there is a reply, or no further try makes sense."""
         settings, preferred = self.settings, self._preferred(body)
-        deadline, failure, tries = float("inf"), None, 0
+        known = {line.url: line.gone for line in preferred}
+        deadline, started, tries = float("inf"), False, 0
         while True:
-            line = self._next(preferred, tries)
+            line = self._next(preferred, tries, known)
             try:
-                turn = await line.turn(number, need.tokens, partial(_elsewhere, preferred, line))
+                turn = await line.turn(number, need.tokens, partial(_elsewhere, preferred, line), known[line.url])
             except LeftAloneError:
                 continue
-            if not tries:
-                deadline = self._clock() + settings.retry_seconds
-            got = await self._try(line, turn, body, need)
+            if not started:
+                started, deadline = True, self._clock() + settings.retry_seconds
+            got = await self._try(line, turn, body, need, known[line.url])
             if isinstance(got, Reply):
                 return got
-            failure = got
-            if failure.about_the_request:
-                return Reply(error=f"the endpoint rejected the request: {one_line(failure.error, settings)}")
-            pause = self._pause(failure, tries, len(preferred) > 1)
-            hopeless = turn.probe and all(other.breaker.open for other in self._lines.values())
-            if not failure.again or tries == settings.max_retries or hopeless or self._clock() + pause > deadline:
-                raise explain(failure.error, line.url, settings, tries) from None
-            tries += 1
+            if got.about_the_request:
+                return Reply(error=f"the endpoint rejected the request: {one_line(got.error, settings)}")
+            pause = self._pause(got, tries, len(preferred) > 1)
+            last = not got.again or tries == settings.max_retries or self._clock() + pause > deadline
+            if got.down and (last or not line.silence_left()) and line.gone == known[line.url]:
+                there = await self._touch.answers(line)
+                if there and last:
+                    text = one_line(got.error, settings)
+                    return Reply(error=f"the endpoint answers others and failed at this one {tries + 1} times: {text}")
+            if last:
+                raise explain(got.error, line.url, settings, tries) from None
+            # While the endpoint is down no request is to blame, and it ends when the endpoint is found to be gone.
+            tries += not turn.probe
             self.counts.retries += 1
             await self._sleep(pause)
 
-    async def _try(self, line: Line, turn: Turn, body: Mapping[str, Any], need: Amount) -> Reply | Failure:
+    async def _try(self, line: Line, turn: Turn, body: Mapping[str, Any], need: Amount, gone: int) -> Reply | Failure:
         """One request, whose end the line is told whatever happens."""
         end, used, headers, hold = End.DROPPED, None, httpx2.Headers(), None
         try:
-            async with asyncio.timeout(self.settings.timeout):
-                response = await self._post(line.url, body)
+            async with asyncio.timeout(self.settings.timeout) as limit:
+                with self._touch.watching(line, limit, gone):
+                    response = await self._post(line.url, body)
             headers = response.headers
             completion = _json(response, line.url)
             end, used = End.ANSWERED, sum(reading.usage(completion)) or None
@@ -213,14 +224,21 @@ class Teacher:
         # The response as it is: its headers count, and building the SDK's models takes longer than reading them.
         return await self._clients[url].post("/chat/completions", body=body, cast_to=httpx2.Response)
 
+    async def _completion(self, url: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return _json(await self._post(url, body), url)
+
     def _preferred(self, body: Mapping[str, Any]) -> list[Line]:
         if len(self._lines) == 1:
             return list(self._lines.values())
         return [self._lines[url] for url in routes.order(self._weights, digest(body))]
 
-    def _next(self, preferred: Sequence[Line], tries: int) -> Line:
-        """The next of those not left alone; if all are, the next of all."""
-        healthy = [line for line in preferred if not line.left_alone] or preferred
+    def _next(self, preferred: Sequence[Line], tries: int, known: Mapping[str, int]) -> Line:
+        """The next of those not left alone; if all are, the next of all. Raises TeacherError if all are gone."""
+        there = [line for line in preferred if line.gone == known[line.url]]
+        if not there:
+            gone = " and ".join(f"{line.url} is gone ({line.trouble})" for line in preferred)
+            raise TeacherError(f"The teacher at {gone}: start it or set OPENAI_BASE_URL, then run again.")
+        healthy = [line for line in there if not line.left_alone] or there
         return healthy[tries % len(healthy)]
 
     def _need(self, body: Mapping[str, Any]) -> Amount:

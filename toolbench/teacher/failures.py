@@ -34,6 +34,11 @@ class Failure:
     """Seconds the endpoint asks to wait."""
 
     @property
+    def down(self) -> bool:
+        """Whether it may mean that the endpoint is down."""
+        return self.end in (End.FAILED, End.CROWDED)
+
+    @property
     def about_the_request(self) -> bool:
         """Whether the endpoint refuses this one request only."""
         return isinstance(self.error, openai.APIStatusError) and self.error.status_code in _ABOUT_THE_REQUEST

@@ -12,9 +12,14 @@ from toolbench.teacher.headers import Allowance, allowance
 from toolbench.teacher.limit import Limit
 from toolbench.teacher.waiting import Clock, Waiting
 
+_REST = 30.0
+"""Seconds without a request after which silence is counted anew."""
+_SLOW = 3.0
+"""How much longer than its slowest answer an endpoint may be silent."""
+
 
 class LeftAloneError(Exception):
-    """The endpoint is left alone, and there is another one to ask."""
+    """The endpoint is left alone, and there is another one to ask; or it is gone."""
 
 
 class End(enum.Enum):
@@ -61,6 +66,13 @@ class Line:
         self._waiting = Waiting()
         self._running = 0
         self._hold = float("-inf")
+        self._silent_since: float | None = None
+        self._ended = float("-inf")
+        self._slowest = 0.0
+        self.gone = 0
+        """How often the endpoint was found to be gone."""
+        self.trouble = ""
+        """What its last failure was, in a few words."""
         now = clock()
         self._own: dict[str, Bucket] = {
             kind: Bucket.per_minute(amount, now)
@@ -85,20 +97,50 @@ class Line:
             self.limit.ceiling += requests
             self._waiting.wake()
 
-    async def turn(self, number: int, tokens: float, elsewhere: Callable[[], bool] = lambda: False) -> Turn:
+    @property
+    def patience(self) -> float:
+        """Seconds of silence after which the endpoint has to be asked whether it is there."""
+        usual = min(_SLOW * self._slowest, self._settings.timeout)
+        return max(self._settings.gone_seconds, usual)
+
+    def silence_left(self) -> float:
+        """Seconds until the endpoint will have been silent for too long although it was asked; 0: it has been."""
+        with self._waiting.lock:
+            if self._silent_since is None:
+                return self.patience
+            return max(0.0, self._silent_since + self.patience - self._clock())
+
+    def alive(self) -> None:
+        """The endpoint gave a sign of life outside any turn."""
+        with self._waiting.lock:
+            self.breaker.answered()
+            self._silent_since = self._clock() if self._running else None
+            self._waiting.wake()
+
+    def lost(self, trouble: str) -> None:
+        """The endpoint gave none when asked for one: whoever waits, or has a request under way, has to give up."""
+        with self._waiting.lock:
+            self.gone, self.trouble, self._silent_since = self.gone + 1, trouble, None
+            self.breaker.trip(self._clock())
+            self._waiting.wake()
+
+    async def turn(
+        self, number: int, tokens: float, elsewhere: Callable[[], bool] = lambda: False, gone: int | None = None
+    ) -> Turn:
         """Waits until the request that came as the `number`th may start; `over` has to follow.
 
-        Raises LeftAloneError while the endpoint is left alone, if `elsewhere` says that there is another one.
+        Raises LeftAloneError while the endpoint is left alone, if `elsewhere` says that there is another one, and once
+        it was found to be gone more often than `gone` times (by default: than so far).
         Raises TransientError instead of waiting longer than `retry_seconds` for what the endpoint's own headers ask
-        for, and as soon as a probe failed while the endpoint is left alone.
+        for.
         """
         turn = Turn(tokens, 0.0, False)
-        lost = self.breaker.lost
+        known = self.gone if gone is None else gone
 
         def ready() -> float | None:
-            if self.left_alone and elsewhere():
+            if self.gone > known or (self.left_alone and elsewhere()):
                 raise LeftAloneError
-            delay = self._delay(tokens, lost)
+            delay = self._delay(tokens)
             if delay == 0:
                 self._start(turn)
             return delay
@@ -125,6 +167,11 @@ class Line:
             elif end in (End.LIMITED, End.CROWDED):
                 self.limit.crowded(turn.began, now)
             self._running -= 1
+            self._ended = now
+            if end in _ALIVE:
+                self._silent_since = now if self._running else None
+            if end is End.ANSWERED:
+                self._slowest = max(self._slowest, now - turn.began)
             if used is not None:
                 for buckets in (self._own, self._told):
                     if "tokens" in buckets:
@@ -136,10 +183,8 @@ class Line:
                     self._told_of(kind, told, now)
             self._waiting.wake()
 
-    def _delay(self, tokens: float, lost: int) -> float | None:
+    def _delay(self, tokens: float) -> float | None:
         now = self._clock()
-        if self.breaker.open and self.breaker.lost > lost:
-            raise TransientError(self._left_alone())
         wait = self.breaker.wait(now)
         if wait is None or wait > 0:
             return wait
@@ -156,6 +201,9 @@ class Line:
 
     def _start(self, turn: Turn) -> None:
         turn.began = self._clock()
+        rest = max(_REST, 3 * self._settings.breaker_seconds)
+        if self._silent_since is None or (not self._running and turn.began - self._ended > rest):
+            self._silent_since = turn.began
         turn.probe = self.breaker.start()
         self._running += 1
         for buckets in (self._own, self._told):
@@ -169,9 +217,3 @@ class Line:
             self._told[kind] = Bucket(rate or told.limit / told.reset, told.limit, told.remaining, now)
         elif told.remaining == 0:
             self._hold = max(self._hold, now + told.reset)
-
-    def _left_alone(self) -> str:
-        return (
-            f"The teacher at {self.url} failed {self.breaker.failures} times in a row and is left alone for "
-            f"{self._settings.breaker_seconds:g} s at a time: check it, then run again."
-        )

@@ -77,7 +77,7 @@ def test_pauses_are_jittered_in_full_and_grow(start: Start) -> None:
         (failed,), _ = asked(values, 1, sleep=sleeper.sleep, chance=lambda: chance)
         assert isinstance(failed, TransientError)
         assert "failed after 6 retries" in str(failed)
-        return sleeper.slept
+        return sleeper.slept[:-2]  # the last are those of being asked whether it is there at all
 
     assert pauses(1.0) == [0.5, 1, 2, 4, 8, 8]
     assert pauses(0.0) == [0] * 6
@@ -88,7 +88,8 @@ def test_tries_end_when_their_time_is_up(start: Start) -> None:
     values = to(start(error_rate=1.0), retry_seconds=3)
     (failed,), _ = asked(values, 1, sleep=sleeper.sleep, chance=lambda: 1.0, shared=Shared(sleeper.clock))
     assert isinstance(failed, TransientError)
-    assert sleeper.slept == [0.5, 1]
+    assert sleeper.slept[:2] == [0.5, 1]
+    assert sleeper.slept[2:] == [1, 1], "asked three times whether it is there at all"
 
 
 def test_a_rate_limit_is_counted_and_a_pause_too_long_is_not_waited_for(start: Start) -> None:
@@ -115,10 +116,10 @@ def test_rate_limited_requests_come_again_when_the_endpoint_said(start: Start) -
 def test_an_endpoint_that_is_down_is_asked_a_bounded_number_of_times(start: Start) -> None:
     server = start(Mortal(lives=0))
     before = time.monotonic()
-    values = to(server, breaker_failures=5, breaker_seconds=0.1, max_concurrency=4)
+    values = to(server, breaker_failures=5, breaker_seconds=0.1, max_concurrency=4, gone_seconds=0.5)
     replies, _ = asked(values, 40, sleep=Sleeper().sleep)
-    assert all(isinstance(r, TransientError) for r in replies)
-    assert any("is left alone" in str(r) for r in replies)
+    gone = f"The teacher at {server.url}/v1 is gone (HTTP 500): start it or set OPENAI_BASE_URL, then run again."
+    assert {(type(r), str(r)) for r in replies} == {(TeacherError, gone)}
     assert time.monotonic() - before < 10
 
 
@@ -165,9 +166,9 @@ def test_several_endpoints_share_the_requests_and_stand_in_for_each_other(start:
 
 def test_several_endpoints_that_are_all_down_end_the_waiting(start: Start) -> None:
     servers = start(Mortal(lives=0)), start(Mortal(lives=0))
-    values = to(*servers, breaker_failures=3, breaker_seconds=0.1)
+    values = to(*servers, breaker_failures=3, breaker_seconds=0.1, gone_seconds=0.5)
     replies, _ = asked(values, 10, sleep=Sleeper().sleep)
-    assert all(isinstance(r, TransientError) for r in replies)
+    assert all(isinstance(r, TeacherError) and all(s.url in str(r) for s in servers) for r in replies)
 
 
 def test_an_endpoint_that_is_back_gets_its_share_again(start: Start) -> None:

@@ -7,7 +7,7 @@ from virtual_time import clock, run
 
 from toolbench.errors import TransientError
 from toolbench.settings import TeacherSettings
-from toolbench.teacher.line import End, Line
+from toolbench.teacher.line import End, LeftAloneError, Line
 
 URL = "http://teacher.example/v1"
 
@@ -197,20 +197,71 @@ def test_failures_in_a_row_open_the_circuit_and_one_probe_closes_it() -> None:
     run(main())
 
 
-def test_callers_of_a_dead_endpoint_fail_in_time_and_together() -> None:
+def test_callers_of_an_endpoint_that_is_gone_give_up_together_and_newcomers_may_try() -> None:
     async def main() -> None:
-        line = a_line(breaker_failures=3, breaker_seconds=10)
+        line = a_line(breaker_failures=3, breaker_seconds=10, gone_seconds=25)
         for n in range(3):
             await _fail(line, n)
-        waiting = [asyncio.create_task(line.turn(n, 0)) for n in range(3, 8)]
-        assert await _fail(line, 0)
+        waiting = [asyncio.create_task(line.turn(n, 0)) for n in range(4, 8)]
+        for at in (10, 20):
+            assert await _fail(line, 0)
+            assert (clock(), line.silence_left()) == (at, 25 - at)
+            assert not any(task.done() for task in waiting)
+        await asyncio.sleep(5)
+        assert line.silence_left() == 0
+        line.lost("no answer")
         results = await asyncio.gather(*waiting, return_exceptions=True)
-        assert all(isinstance(r, TransientError) and "failed 4 times in a row" in str(r) for r in results)
-        assert clock() == pytest.approx(10)
-        assert await _fail(line)
-        assert clock() == pytest.approx(20)
+        assert all(isinstance(r, LeftAloneError) for r in results)
+        assert clock() == pytest.approx(25)
+        with pytest.raises(LeftAloneError):
+            await line.turn(8, 0, gone=0)
+        assert await _fail(line, end=End.ANSWERED)
+        assert clock() == pytest.approx(35)
 
     run(main())
+
+
+def test_silence_counts_while_the_endpoint_is_asked_and_ends_with_a_sign_of_life() -> None:
+    async def main() -> None:
+        line = a_line(gone_seconds=30)
+        await asyncio.sleep(100)
+        assert line.silence_left() == 30
+        await line.turn(0, 0)
+        limited = await line.turn(1, 0)
+        await asyncio.sleep(20)
+        assert line.silence_left() == 10
+        line.over(limited, End.LIMITED, 0, {}, None)
+        assert line.silence_left() == 30
+        await asyncio.sleep(29)
+        line.alive()
+        assert line.silence_left() == 30
+
+    run(main())
+
+
+def test_after_a_rest_silence_is_counted_anew() -> None:
+    async def main() -> None:
+        line = a_line(gone_seconds=30)
+        await _fail(line)
+        await asyncio.sleep(29)
+        await _fail(line)
+        assert line.silence_left() == 1
+        await asyncio.sleep(40)
+        await line.turn(0, 0)
+        assert line.silence_left() == 30
+
+    run(main())
+
+
+def test_a_slow_endpoint_may_be_silent_for_longer_but_not_beyond_the_timeout() -> None:
+    async def patience(seconds: float) -> float:
+        line = a_line(gone_seconds=30, timeout=120)
+        turn = await line.turn(0, 0)
+        await asyncio.sleep(seconds)
+        line.over(turn, End.ANSWERED, 0, {}, None)
+        return line.patience
+
+    assert [run(patience(seconds)) for seconds in (1, 10, 20, 100)] == [30, 30, 60, 120]
 
 
 def test_a_probe_that_its_caller_drops_is_followed_by_another() -> None:
