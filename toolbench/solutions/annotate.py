@@ -9,12 +9,13 @@ from toolbench.apis import identity
 from toolbench.concurrency import in_order
 from toolbench.dialogue import Message
 from toolbench.digests import digest, seed_of
-from toolbench.errors import LakeError
+from toolbench.errors import LakeError, ToolbenchError
 from toolbench.lake import Entry, Lake, Partition, Receipt, Snapshot, Spec, labels
 from toolbench.records import Api, ApiCall, Instruction, Reject, Reply, Response, ResponseKeys, Solution, Tool
 from toolbench.settings import Settings
+from toolbench.solutions.mending import mended
 from toolbench.solutions.messages import prompt_digest
-from toolbench.solutions.search import SearchResult
+from toolbench.solutions.search import SearchResult, broken_off
 from toolbench.solutions.solve import solve
 from toolbench.world import World, chat_identity
 
@@ -154,13 +155,22 @@ async def _solve(
 ) -> _Found:
     seed = seed_of(spec.params["seed"], instruction.id)
 
+    replies: list[Reply] = []
+
     async def chat(messages: list[Message], offered: list[dict[str, Any]] | None, seed: int) -> Reply:
-        return await world.chat(instruction.id, messages, seed=seed, tools=offered)
+        replies.append(await world.chat(instruction.id, messages, seed=seed, tools=offered))
+        return replies[-1]
 
     async def call(api: Api, arguments: str) -> Response:
         return await world.call(instruction.id, api, arguments)
 
-    result = await solve(instruction.text, candidates, tools, settings, chat, call, seed=seed, keys=keys)
+    try:
+        result = await solve(instruction.text, candidates, tools, settings, chat, call, seed=seed, keys=keys)
+    except (ToolbenchError, OSError, MemoryError):
+        raise  # no fault of the instruction's
+    except Exception as error:  # one that nobody foresaw must not cost the others theirs
+        reason = " ".join(mended(f"the search broke off: {type(error).__name__}: {error}").split())[:300]
+        result = broken_off(reason, replies)
     return _rows(spec, instruction, settings, result, seed, {a.id: a for a in candidates})
 
 

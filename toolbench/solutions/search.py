@@ -5,7 +5,7 @@ It knows the rules and nothing of the world: the teacher is a function `ask`, th
 
 import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -101,6 +101,30 @@ async def search(task: Task, ask: Ask, call: Call, rules: Rules, tell: Tell = un
     else:
         await running.descend()
     return running.result()
+
+
+def broken_off(reason: str, replies: Sequence[Reply]) -> SearchResult:
+    """What is left of a search that could not go on after `replies`: no tree, but all that it cost."""
+    return SearchResult(
+        outcome="failed",
+        reason=reason,
+        final_answer="",
+        final_arguments="",
+        steps=Tree(()).steps(),
+        path=[],
+        answers=[],
+        give_ups=[],
+        visited=[],
+        stopped_at=None,
+        replies=len(replies),
+        tries=1,
+        input_tokens=sum(reply.input_tokens for reply in replies),
+        output_tokens=sum(reply.output_tokens for reply in replies),
+        cost=sum(reply.cost for reply in replies),
+        calls=[],
+        opening=(),
+        diversity={},
+    )
 
 
 @dataclass(slots=True)

@@ -20,6 +20,8 @@ SECONDS = 10.0
 """Within which it has to answer."""
 _TRIES = 3
 """Where it answers with 5xx, or the connection fails: an endpoint may fail often and be there."""
+PAUSE = 1.0
+"""Seconds between those."""
 _LOOK_AGAIN = 0.5
 
 
@@ -83,7 +85,7 @@ class Touch:
         trouble = ""
         for number in range(_TRIES):
             if number:
-                await self._sleep(1.0)
+                await self._sleep(PAUSE)
             self.asked += 1
             trouble = await self._trouble(line.url)
             if not trouble:
