@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from flows.parameters import Options
 from toolbench import holdout, progress
+from toolbench.concurrency import Stopping
 from toolbench.errors import BudgetError, LakeError, TeacherError, ToolbenchError, UsageError
 from toolbench.lake import Draft, Lake, Outcome, Partition, Receipt, Snapshot, Spec
 from toolbench.services import services
@@ -103,7 +104,28 @@ def _work_on(
     counter: progress.Counter,
     tell: Callable[[], None],
 ) -> list[Spec]:
-    """Run the task for every shard; gives the shards that have no receipt even so. Raises what a shard failed with."""
+    """Run the task for every shard; gives the shards that have no receipt even so. Raises what a shard failed with.
+
+    When the flow run is cancelled, or Ctrl-C is pressed, all shards end at once and write their journals.
+    """
+    stopping = Stopping()
+    try:
+        return _shards_left(lake, task, specs, settings, counter, tell, stopping)
+    except BaseException as error:
+        if not isinstance(error, Exception):  # Prefect's TerminationSignal, KeyboardInterrupt
+            stopping.stop()
+        raise
+
+
+def _shards_left(
+    lake: Lake,
+    task: Task[..., Receipt],
+    specs: Sequence[Spec],
+    settings: Settings,
+    counter: progress.Counter,
+    tell: Callable[[], None],
+    stopping: Stopping,
+) -> list[Spec]:
     futures: list[PrefectFuture[Receipt]] = []
     slots = BoundedSemaphore(settings.work.workers)
     hopeless = Event()
@@ -121,7 +143,8 @@ def _work_on(
         if hopeless.is_set():
             break
         key = lake.put_spec(spec)
-        future = task.submit(lake=lake, spec=key, settings=settings, label=spec.label, counter=counter)
+        given = {"lake": lake, "spec": key, "settings": settings, "label": spec.label}
+        future = task.submit(**given, counter=counter, stopping=stopping)
         future.add_done_callback(ended)
         futures.append(future)
     while wait(futures, timeout=_POLL_SECONDS).not_done:

@@ -1,6 +1,5 @@
 """How a shard is worked on safely: retried when that may help, and never again once it is done."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import PurePosixPath
 from typing import Any
@@ -10,6 +9,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.tasks import exponential_backoff
 
+from toolbench.concurrency import Stopping
 from toolbench.errors import TransientError
 from toolbench.lake import Lake, Receipt, Spec
 from toolbench.progress import Counter
@@ -33,9 +33,9 @@ async def may_pass(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
 def shard_task(name: str, work: Work) -> Task[..., Receipt]:
     """The Prefect task that works on one shard of a stage.
 
-    Its arguments are a lake, the key of a specification in it, settings, a label for the run's name, and a progress
-    counter. Its body opens one event loop, works, and returns the receipt. Flows set `retries` by `work.retries`; from
-    the fourth on they wait as long as the third.
+    Its arguments are a lake, the key of a specification in it, settings, a label for the run's name, a progress
+    counter, and what can end it, if anything can. Its body opens one event loop, works, and returns the receipt. Flows
+    set `retries` by `work.retries`; from the fourth on they wait as long as the third.
     """
 
     @task(
@@ -48,7 +48,9 @@ def shard_task(name: str, work: Work) -> Task[..., Receipt]:
         retry_jitter_factor=0.5,
         retry_condition_fn=may_pass,
     )
-    def shard(lake: Lake, spec: str, settings: Settings, label: str, counter: Counter) -> Receipt:
-        return asyncio.run(work(lake, lake.spec(spec), settings, counter.step))
+    def shard(
+        lake: Lake, spec: str, settings: Settings, label: str, counter: Counter, stopping: Stopping | None = None
+    ) -> Receipt:
+        return (stopping or Stopping()).run(work(lake, lake.spec(spec), settings, counter.step))
 
     return shard

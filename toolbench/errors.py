@@ -35,3 +35,7 @@ class TransientError(ToolbenchError):
 
 class BudgetError(ToolbenchError):
     """A limit in calls, tokens or dollars is reached."""
+
+
+class StoppedError(ToolbenchError):
+    """Somebody stopped it."""

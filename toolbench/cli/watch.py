@@ -22,6 +22,7 @@ from toolbench.settings import Settings
 
 _console = Console(stderr=True)
 _GRACE_SECONDS = 3.0
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run_flow(command: str, flags: dict[str, Any], settings: Settings, report: Path | None, **extra: Any) -> None:
@@ -80,23 +81,26 @@ def _call(command: str, flags: dict[str, Any], extra: dict[str, Any]) -> Any:
 
 @contextmanager
 def _ending_soon_after_ctrl_c() -> Iterator[None]:
-    """Ctrl-C stops the flow; what is still running a little later, in threads nobody can interrupt, is left behind.
+    """Ctrl-C and SIGTERM stop the flow; what is still running a little later, in threads nobody can interrupt, is left
+    behind.
 
     Nothing is lost by that: what came from outside is in the journals within a second.
     """
 
     def stop(*_: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in _STOPS:
+            signal.signal(number, signal.SIG_IGN)
         typer.echo("\ntoolbench: stopped; the same command goes on from here.", err=True)
         threading.Timer(_GRACE_SECONDS, os._exit, [130]).start()
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, stop)
+    before = {number: signal.signal(number, stop) for number in _STOPS}
     try:
         yield
     finally:
-        if signal.getsignal(signal.SIGINT) is stop:
-            signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            if signal.getsignal(number) is stop:
+                signal.signal(number, handler)
 
 
 class _Bars:
