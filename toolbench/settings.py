@@ -159,9 +159,9 @@ class ApiSettings(Section):
     max_concurrency: int = Field(default=8, ge=1)
     """Live calls under way at once, per shard."""
     concurrency_per_host: int = Field(default=4, ge=1)
-    """Live calls to one host under way at once, per shard."""
+    """Live calls to one host under way at once, per process."""
     rate_per_host: float = Field(default=10.0, ge=0)
-    """Live calls to one host a second, per shard; 0: no limit."""
+    """Live calls to one host a second, per process; 0: no limit."""
     breaker_failures: int = Field(default=10, ge=1)
     """Timeouts and lost connections in a row after which a host is left alone for a while."""
     breaker_seconds: float = Field(default=30.0, gt=0)

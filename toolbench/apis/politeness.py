@@ -1,7 +1,11 @@
-"""Not more to a host than it can take: turns, a pace, tries again, and a pause for hosts that are down."""
+"""Not more to a host than it can take: turns, a pace, tries again, and a pause for hosts that are down.
+
+What concerns a host is shared by all shards of the process, whose event loops run in threads of their own.
+"""
 
 import asyncio
 import random
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -11,6 +15,7 @@ from types import TracebackType
 
 from toolbench.apis.failure import Failed
 from toolbench.settings import ApiSettings, HostSettings
+from toolbench.teacher.waiting import Waiting, arrivals
 
 Clock = Callable[[], float]
 """Seconds, from any start, never backwards."""
@@ -56,6 +61,31 @@ class Budget:
             self._limit.reschedule(asyncio.get_running_loop().time() + left)
 
 
+class Slots:
+    """So many at once and no more, whatever thread and event loop they are of; in order of arrival."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+        self._waiting = Waiting()
+
+    async def acquire(self) -> None:
+        """Waits for a slot, and takes it."""
+
+        def ready() -> float | None:
+            if not self._free:
+                return None
+            self._free -= 1
+            return 0.0
+
+        await self._waiting.enter(next(arrivals), ready)
+
+    def release(self) -> None:
+        """Gives a slot back."""
+        with self._waiting.lock:
+            self._free += 1
+            self._waiting.wake()
+
+
 class Pace:
     """Starts that are evenly spaced, `rate` a second at most: no burst after a rest. 0: no limit."""
 
@@ -64,12 +94,14 @@ class Pace:
         self._clock = clock
         self._sleep = sleep
         self._next = 0.0
+        self._lock = threading.Lock()
 
     async def wait(self) -> None:
         """Until this start's time has come."""
-        now = self._clock()
-        mine = max(now, self._next)
-        self._next = mine + self._step
+        with self._lock:
+            now = self._clock()
+            mine = max(now, self._next)
+            self._next = mine + self._step
         if mine > now:
             await self._sleep(mine - now)
 
@@ -88,17 +120,22 @@ class Breaker:
         self._failures = 0
         self._until = 0.0
         self._probing = False
+        self._lock = threading.RLock()
 
     def check(self) -> None:
         """Raises Failed while the host is left alone."""
-        if self._failures >= self._limit and (self._probing or self._clock() < self._until):
+        with self._lock:
+            if self._failures < self._limit or not (self._probing or self._clock() < self._until):
+                return
             raise Failed(f"{self._host} is left alone for {self._seconds:g} s after {self._failures} failures in a row")
 
     @contextmanager
     def watch(self, budget: Budget) -> Iterator[None]:
         """Around one request. Raises Failed instead of letting it through while the host is left alone."""
-        self.check()
-        probe = self._probing = self._failures >= self._limit
+        with self._lock:
+            self.check()
+            probe = self._failures >= self._limit
+            self._probing = self._probing or probe
         try:
             yield
         except asyncio.CancelledError:
@@ -118,15 +155,16 @@ class Breaker:
                 self._probing = False
 
     def _failed(self) -> None:
-        self._failures += 1
-        self._until = self._clock() + self._seconds
+        with self._lock:
+            self._failures += 1
+            self._until = self._clock() + self._seconds
 
 
 class Gate:
     """The limits of one host."""
 
-    def __init__(self, slots: int, pace: Pace, breaker: Breaker, overall: asyncio.Semaphore) -> None:
-        self._slots = asyncio.Semaphore(slots)
+    def __init__(self, slots: Slots, pace: Pace, breaker: Breaker, overall: asyncio.Semaphore) -> None:
+        self._slots = slots
         self._pace = pace
         self._breaker = breaker
         self._overall = overall
@@ -155,8 +193,16 @@ class Gate:
             self._slots.release()
 
 
+_hosts: dict[object, tuple[Slots, Pace, Breaker]] = {}
+"""By host, where it is, and its limits: what this process keeps to."""
+_hosts_lock = threading.Lock()
+
+
 class Gates:
-    """One gate a host, made when the host is first called."""
+    """One gate a host for one event loop, made when the host is first called.
+
+    A host's turns, pace and failures are those of the whole process; how many calls are under way overall is not.
+    """
 
     def __init__(self, settings: ApiSettings, clock: Clock = time.monotonic, sleep: Sleep = asyncio.sleep) -> None:
         self._settings = settings
@@ -168,15 +214,20 @@ class Gates:
     def of(self, host: str, rule: HostSettings) -> Gate:
         """The gate of a host that `rule` applies to."""
         if host not in self._gates:
-            settings = self._settings
-            rate = settings.rate_per_host if rule.rate is None else rule.rate
-            self._gates[host] = Gate(
-                rule.concurrency or settings.concurrency_per_host,
-                Pace(rate, self._clock, self._sleep),
-                Breaker(host, settings.breaker_failures, settings.breaker_seconds, self._clock),
-                self._overall,
-            )
+            self._gates[host] = Gate(*self._shared(host, rule), self._overall)
         return self._gates[host]
+
+    def _shared(self, host: str, rule: HostSettings) -> tuple[Slots, Pace, Breaker]:
+        settings = self._settings
+        rate = settings.rate_per_host if rule.rate is None else rule.rate
+        slots = rule.concurrency or settings.concurrency_per_host
+        failures, seconds = settings.breaker_failures, settings.breaker_seconds
+        key = (host, rule.connect, slots, rate, failures, seconds, self._clock, self._sleep)
+        with _hosts_lock:
+            if key not in _hosts:
+                pace = Pace(rate, self._clock, self._sleep)
+                _hosts[key] = Slots(slots), pace, Breaker(host, failures, seconds, self._clock)
+            return _hosts[key]
 
 
 def pause(tries: int) -> float:

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import datetime
 import itertools
+import threading
+import time
 from collections.abc import Iterator
 from email.utils import format_datetime
 from typing import Any
@@ -109,6 +111,55 @@ def test_each_host_has_its_own_limit_and_all_share_one() -> None:
     assert most["a"] <= 3
     assert most["c"] > 1
     assert gate_run(settings, [("a", HostSettings())])[1] == {"a": 3}
+
+
+def test_all_shards_of_a_process_keep_to_a_hosts_limits_together(host: Host) -> None:
+    """Three event loops in threads of their own, as shards have."""
+    running, most = 0, 0
+    lock, starts = threading.Lock(), []
+
+    def answer(_: Any) -> Any:
+        nonlocal running, most
+        with lock:
+            running, starts[len(starts) :] = running + 1, [time.monotonic()]
+            most = max(most, running)
+        time.sleep(0.02)
+        with lock:
+            running -= 1
+        return 200, {"Content-Type": "application/json"}, b"{}"
+
+    host.answer = answer
+    rule = {"connect": host.base, "concurrency": 2, "rate": 100}
+
+    async def shard() -> None:
+        live = Live(ApiSettings(**{"hosts": {"api.example.com": rule}, "timeout": 20}))
+        answers = await asyncio.gather(*(live.call(api(), {"q": n}) for n in range(8)))
+        await live.close()
+        assert [answered(a).status for a in answers] == [0] * 8
+
+    threads = [threading.Thread(target=asyncio.run, args=(shard(),)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(starts) == 24
+    assert most == 2
+    assert max(starts) - min(starts) >= 23 / 100 * 0.9
+
+
+def test_a_host_that_one_shard_found_dead_is_left_alone_by_the_others() -> None:
+    time, network = Time(), Detour()
+    settings = ApiSettings(**{"hosts": {"api.example.com": ""}, "breaker_failures": 2, "retries": 0})
+
+    async def shard() -> list[str]:
+        live = Live(settings, resolve=Names(api_example_com=[[PUBLIC]]), network=network, clock=time, sleep=time.sleep)
+        answers = [answered(await live.call(api(), {})) for _ in range(2)]
+        await live.close()
+        return [a.error for a in answers]
+
+    asyncio.run(shard())
+    assert all("left alone" in error for error in asyncio.run(shard()))
+    assert len(network.connected) == 2
 
 
 def test_waiting_for_a_turn_takes_nothing_of_the_time() -> None:
