@@ -52,6 +52,7 @@ class Touch:
     def watching(self, line: Line, limit: asyncio.Timeout, gone: int) -> Iterator[None]:
         """Around a request: `limit` ends it at once when the endpoint is found to be gone more than `gone` times."""
         loop = asyncio.get_running_loop()
+        handle: asyncio.TimerHandle
 
         def look() -> None:
             nonlocal handle
