@@ -1,12 +1,14 @@
 """Order, bounds and failures of concurrent work."""
 
 import asyncio
+import threading
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolbench.concurrency import in_order
+from toolbench.concurrency import Stopping, in_order
+from toolbench.errors import StoppedError
 
 
 @settings(max_examples=30, deadline=None)
@@ -70,3 +72,43 @@ def test_cancelling_the_whole_cancels_every_part() -> None:
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(main())
     assert sorted(cancelled) == [0, 1]
+
+
+def test_what_threads_are_doing_is_ended_and_cleans_up_and_nothing_starts_after_it() -> None:
+    stopping, under_way, cleaned, ends = Stopping(), threading.Barrier(4), [], []
+
+    async def work() -> None:
+        try:
+            under_way.wait(10)
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.to_thread(cleaned.append, 1)
+
+    def thread() -> None:
+        try:
+            stopping.run(work())
+        except StoppedError as error:
+            ends.append(error)
+
+    threads = [threading.Thread(target=thread) for _ in range(3)]
+    for each in threads:
+        each.start()
+    under_way.wait(10)
+    stopping.stop()
+    for each in threads:
+        each.join(10)
+    assert (len(cleaned), len(ends)) == (3, 3)
+    with pytest.raises(StoppedError):
+        stopping.run(work())
+    assert len(cleaned) == 3
+
+
+def test_what_is_not_stopped_gives_what_it_gives_and_raises_what_it_raises() -> None:
+    async def work(fails: bool) -> int:
+        if fails:
+            raise ValueError("this")
+        return 7
+
+    assert Stopping().run(work(False)) == 7
+    with pytest.raises(ValueError, match="this"):
+        Stopping().run(work(True))

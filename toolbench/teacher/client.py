@@ -20,6 +20,7 @@ from toolbench.settings import TeacherSettings
 from toolbench.teacher import reading, routes
 from toolbench.teacher.counts import Counts
 from toolbench.teacher.failures import CutOffError, Failure, classify, explain, one_line, told_apart
+from toolbench.teacher.finishing import finished, stop_here
 from toolbench.teacher.ledger import Amount
 from toolbench.teacher.line import End, LeftAloneError, Line, Turn
 from toolbench.teacher.shared import PROCESS, Shared
@@ -125,6 +126,7 @@ class Teacher:
         cannot be used at all or is gone, TransientError when it failed after all retries, BudgetError when the budget
         does not cover the request.
         """
+        stop_here()
         if not self._joined:
             self._joined = True
             for line in self._lines.values():
@@ -197,7 +199,7 @@ class Teacher:
         try:
             async with asyncio.timeout(self.settings.timeout) as limit:
                 with self._touch.watching(line, limit, gone):
-                    response = await self._post(line.url, body)
+                    response = await finished(self._post(line.url, body), limit)
             headers = response.headers
             completion = _json(response, line.url)
             end, used = End.ANSWERED, sum(reading.usage(completion)) or None

@@ -178,3 +178,25 @@ def watch_and_stop(teacher: Faulty, server: Server) -> None:
         server.stop()
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def test_who_is_stopped_keeps_the_replies_under_way_and_asks_no_more(
+    factory: Factory, spec: Spec, lake: Lake, start_teacher: Callable[..., Server]
+) -> None:
+    server = start_teacher(latency_ms=100)
+    settings = to(factory, server, timeout=30.0)
+
+    async def stopped() -> None:
+        task = asyncio.create_task(solutions.annotate(lake, spec, settings, lambda: None))
+        while await asyncio.to_thread(server.asked) < 8:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(stopped())
+    kept = len(journaled(lake, spec))
+    assert kept == server.asked() >= 8
+    receipt, rows = annotated(lake, spec, settings)
+    accounted(lake, spec, receipt, rows)
+    assert server.asked() == receipt.usage.calls, "the rest alone was asked"
