@@ -77,6 +77,21 @@ class TeacherSettings(Section):
     budget_dollars: float = Field(default=0.0, ge=0)
     """US dollars by `prices` that one process may spend; 0: no limit."""
 
+    batch: bool = False
+    """Ask by OpenAI's Batch API where no request waits for another's reply: writing instructions, judging, naming keys
+    of responses; searching goes on as ever. Cheaper, and answered within 24 hours. Only at the first endpoint; rpm and
+    tpm do not apply. One batch holds what the shards under way ask: more with a larger work.workers."""
+    batch_requests: int = Field(default=50_000, ge=1, le=50_000)
+    """Requests in one batch at most."""
+    batch_bytes: int = Field(default=200_000_000, ge=1024, le=200_000_000)
+    """Bytes of one batch's file at most; a larger request is refused."""
+    batch_linger: float = Field(default=2.0, ge=0)
+    """Seconds without another request after which those that came so far are sent as one batch."""
+    batch_poll: float = Field(default=60.0, gt=0)
+    """Longest pause, in seconds, between two looks at a batch; the first ones are shorter."""
+    batch_discount: float = Field(default=0.5, ge=0, le=1)
+    """What a batched request costs less, as a share of `prices`."""
+
     @field_validator("endpoints")
     @classmethod
     def _sound_endpoints(cls, endpoints: dict[str, float]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """The outside world as one shard sees it: the teacher and the APIs, behind the shard's journal."""
 
 import dataclasses
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -11,6 +12,7 @@ from toolbench.lake import Journal, Lake, Spec, Usage
 from toolbench.records import Api, FunctionCall, Reply, Response
 from toolbench.settings import Settings
 from toolbench.teacher import Teacher
+from toolbench.teacher.batches import BatchTeacher
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 """Methods of which the same call twice is the same as once (RFC 9110, 9.2.1)."""
@@ -25,9 +27,14 @@ class World:
     An answer that the journal has is replayed; any other is asked for once and written within a second.
     """
 
-    def __init__(self, lake: Lake, spec: Spec, settings: Settings, *, apis: bool = False) -> None:
+    def __init__(
+        self, lake: Lake, spec: Spec, settings: Settings, *, apis: bool = False, independent: bool = False
+    ) -> None:
+        """`independent`: requests to the teacher mostly do not wait for each other's replies, so that they may be
+        batched where settings say so."""
         self.journal = Journal(lake, spec.digest, earlier=spec.earlier)
         self._teacher = Teacher(settings.teacher)
+        self._batched = BatchTeacher(settings.teacher, lake.store) if independent and settings.teacher.batch else None
         self._chain: Chain | None = open_chain(settings) if apis else None
         self._stack = AsyncExitStack()
         self.usage = Usage()
@@ -38,6 +45,9 @@ class World:
             await stack.enter_async_context(self._teacher)
             if self._chain:
                 await stack.enter_async_context(self._chain)
+            if self._batched:
+                await self._batched.enter()
+                stack.push_async_callback(self._leave_batches, self._batched)
             await stack.enter_async_context(self.journal)
             self._stack = stack.pop_all()  # a journal that cannot be read leaves no connection open
         return self
@@ -46,6 +56,13 @@ class World:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
+
+    async def _leave_batches(self, batched: BatchTeacher) -> None:
+        await batched.leave(saved=self.journal.saved)
+
+    def at_once(self, usually: int) -> int:
+        """How many records to work on at once: all of them where requests are batched, so that one batch holds them."""
+        return sys.maxsize if self._batched else usually
 
     async def chat(
         self,
@@ -61,7 +78,8 @@ class World:
         body = self._teacher.request(messages, seed=seed, tools=tools, schema=schema, temperature=temperature)
 
         async def ask() -> Any:
-            return dataclasses.asdict(await self._teacher.send(body))
+            batched = self._batched
+            return dataclasses.asdict(await (batched.send(record, body) if batched else self._teacher.send(body)))
 
         answer = await self.journal.answer(record, "chat", body, ask)
         calls = [FunctionCall(**call) for call in answer.pop("calls")]

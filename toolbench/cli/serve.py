@@ -44,6 +44,10 @@ def teacher(
     hallucination_rate: Annotated[float, typer.Option(min=0, max=1, help="Share with invented names.")] = 0,
     refusal_rate: Annotated[float, typer.Option(min=0, max=1, help="Share of refusals.")] = 0,
     leak_rate: Annotated[float, typer.Option(min=0, max=1, help="Share of instructions that name an API.")] = 0,
+    batch_ms: Annotated[float, typer.Option(min=0, help="Milliseconds that a batch takes.")] = 0,
+    batch_reject_rate: Annotated[float, typer.Option(min=0, max=1, help="Share of batches not accepted.")] = 0,
+    batch_expire_rate: Annotated[float, typer.Option(min=0, max=1, help="Share of batched requests too late.")] = 0,
+    batch_drop_rate: Annotated[float, typer.Option(min=0, max=1, help="Share of batched requests with a 500.")] = 0,
 ) -> None:
     """Serve the offline teacher: an OpenAI-compatible endpoint that works by rules.
 
@@ -60,6 +64,10 @@ def teacher(
         hallucination_rate=hallucination_rate,
         refusal_rate=refusal_rate,
         leak_rate=leak_rate,
+        batch_ms=batch_ms,
+        batch_reject_rate=batch_reject_rate,
+        batch_expire_rate=batch_expire_rate,
+        batch_drop_rate=batch_drop_rate,
     )
     serve(host, port, faults, api_key=api_key, ready=_announce("teacher", host, until_eof, "/v1"))
 

@@ -31,7 +31,7 @@ def run_flow(command: str, flags: dict[str, Any], settings: Settings, report: Pa
     lake = Lake(settings.lake)
     before = lake.snapshot()
     lake.id  # noqa: B018 - a lake that cannot be written says so now, before anything starts
-    with _bars() as bars, progress.listening(bars.show), _ending_soon_after_ctrl_c():
+    with _bars() as bars, progress.listening(bars.show), _ending_soon_after_ctrl_c(settings):
         bars.say("starting Prefect")
         done = _call(command, flags, extra)
     draft = lake.draft(done.draft) if done.draft else Draft()
@@ -80,17 +80,20 @@ def _call(command: str, flags: dict[str, Any], extra: dict[str, Any]) -> Any:
 
 
 @contextmanager
-def _ending_soon_after_ctrl_c() -> Iterator[None]:
+def _ending_soon_after_ctrl_c(settings: Settings) -> Iterator[None]:
     """Ctrl-C and SIGTERM stop the flow; what is still running a little later, in threads nobody can interrupt, is left
     behind.
 
     Nothing is lost by that: what came from outside is in the journals within a second.
     """
 
+    lasting = settings.teacher.batch and not settings.teacher.offline
+    batches = ", batches under way are left running at the endpoint and found again" if lasting else ""
+
     def stop(*_: object) -> None:
         for number in _STOPS:
             signal.signal(number, signal.SIG_IGN)
-        typer.echo("\ntoolbench: stopped; the same command goes on from here.", err=True)
+        typer.echo(f"\ntoolbench: stopped; the same command goes on from here{batches}.", err=True)
         threading.Timer(_GRACE_SECONDS, os._exit, [130]).start()
         raise KeyboardInterrupt
 

@@ -140,12 +140,12 @@ async def name_keys(lake: Lake, spec: Spec, settings: Settings, done: Callable[[
         raise LakeError(f"API {gone} is no longer in the catalogue: run compress-responses again.")
     works = [_Work(apis[name], spec.params["apis"][name]["examples"]) for name in spec.records]
 
-    async with World(lake, spec, settings) as world:
+    async with World(lake, spec, settings, independent=True) as world:
 
         async def one(work: _Work) -> ResponseKeys | Reject:
             return await _ask(world, spec, work)
 
-        found = await in_order(works, one, limit=settings.teacher.max_concurrency, done=done)
+        found = await in_order(works, one, limit=world.at_once(settings.teacher.max_concurrency), done=done)
         await world.journal.compact()
     rows = [row for row in found if isinstance(row, ResponseKeys)]
     return lake.finish(

@@ -59,12 +59,12 @@ async def generate(lake: Lake, spec: Spec, settings: Settings, done: Callable[[]
     apis = {a.id: a for a in lake.read(spec.inputs["apis"], Api) if a.id in wanted}
     combinations = [Combination(**{**c, "spec": spec.digest}) for c in spec.params["combinations"]]
 
-    async with World(lake, spec, settings) as world:
+    async with World(lake, spec, settings, independent=True) as world:
 
         async def one(combination: Combination) -> _Batch:
             return await _write(world, spec, combination, [apis[i] for i in combination.apis])
 
-        batches = await in_order(combinations, one, limit=settings.teacher.max_concurrency, done=done)
+        batches = await in_order(combinations, one, limit=world.at_once(settings.teacher.max_concurrency), done=done)
         await world.journal.compact()
     kept, repeated = _without_repeats([i for b in batches for i in b.instructions], spec)
     rejects = [r for b in batches for r in b.rejects] + repeated
@@ -99,10 +99,14 @@ async def _write(world: World, spec: Spec, combination: Combination, apis: Seque
 async def _judged(world: World, spec: Spec, combination: Combination, apis: Sequence[Api], batch: _Batch) -> _Batch:
     """The batch without the instructions that, in the teacher's judgment, lack a value."""
     by_id = {api.id: api for api in apis}
-    kept = []
-    for number, item in enumerate(batch.instructions):
+
+    async def missing(item: Instruction) -> Reason | None:
         relevant = [by_id[name] for name in item.relevant]
-        reason = await judging.missing_value(world, f"{combination.id}#values", item.text, relevant, item.seed)
+        return await judging.missing_value(world, f"{combination.id}#values", item.text, relevant, item.seed)
+
+    reasons = await in_order(batch.instructions, missing, limit=world.at_once(1))
+    kept = []
+    for number, (item, reason) in enumerate(zip(batch.instructions, reasons, strict=True)):
         if reason:
             # Behind the numbers of what was written.
             batch.rejects.append(_reject(spec, combination, _JUDGED + number, reason, item.text))

@@ -110,6 +110,11 @@ class Journal:
                 await self._flusher
         await self.flush()
 
+    @property
+    def saved(self) -> bool:
+        """Whether every answer so far is written."""
+        return not self._pending and not self._lock.locked()
+
     async def answer(
         self, record: str, kind: str, request: Any, ask: Callable[[], Awaitable[Any]], *, fit: Fit | None = None
     ) -> Any:

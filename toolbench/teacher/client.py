@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-import os
 import random
-import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -18,22 +16,19 @@ from toolbench.errors import TeacherError
 from toolbench.records import Reply
 from toolbench.settings import TeacherSettings
 from toolbench.teacher import reading, routes
+from toolbench.teacher.connection import connect
 from toolbench.teacher.counts import Counts
 from toolbench.teacher.failures import CutOffError, Failure, classify, explain, one_line, told_apart
 from toolbench.teacher.finishing import finished, stop_here
-from toolbench.teacher.ledger import Amount
+from toolbench.teacher.ledger import Amount, estimate
 from toolbench.teacher.line import End, LeftAloneError, Line, Turn
 from toolbench.teacher.shared import PROCESS, Shared
 from toolbench.teacher.touch import Touch
 from toolbench.teacher.waiting import arrivals
 
-_OPENAI = "https://api.openai.com/v1"
-_NO_KEY = "none"  # the SDK insists on a key; local endpoints have none
-_BYTES_A_TOKEN = 4
-"""Of a request in JSON, roughly; low enough for English, and the usage of the reply corrects it."""
 FIRST_PAUSE = 0.5
 """Seconds before the first try again at most; each further one may take twice as long, up to the longest."""
-_LONGEST_PAUSE = 8.0
+LONGEST_PAUSE = 8.0
 
 
 class Teacher:
@@ -54,26 +49,14 @@ class Teacher:
         self.settings = settings
         self.counts = Counts()
         """What went wrong so far."""
-        self._weights = {u or _OPENAI: w for u, w in routes.urls(settings.base_url, settings.endpoints).items()}
+        self._weights = routes.weights(settings)
         self.url = next(iter(self._weights))
         """The first endpoint's address."""
         self._clock, self._sleep, self._chance = shared.clock, sleep, chance
         self._lines = {url: shared.line(url, settings) for url in self._weights}
         self._ledger = shared.ledger(tuple(self._weights), settings)
         self._joined = False
-        first = openai.AsyncOpenAI(
-            base_url=self.url,
-            api_key=settings.api_key.get_secret_value() or _NO_KEY,
-            timeout=openai.Timeout(settings.timeout, connect=min(10.0, settings.timeout)),
-            max_retries=0,
-            # Only the configured address is contacted: no proxy from the environment unless the user names one. No
-            # limit on connections, which is 0 to aiohttp: waiting for one would count against the request's timeout.
-            http_client=openai.DefaultAioHttpClient(
-                trust_env=bool(os.environ.get("HTTPS_PROXY")),
-                limits=httpx2.Limits(max_connections=0),
-                verify=_certificates(),
-            ),
-        )
+        first = connect(self.url, settings)
         self._clients = {url: first.with_options(base_url=url) for url in self._weights}
         self._touch = Touch(self._completion, settings.model, settings.timeout, sleep)
 
@@ -247,16 +230,13 @@ class Teacher:
         """What the request may cost at most, if anybody wants to know."""
         if self._ledger is None and not any(line.meters_tokens for line in self._lines.values()):
             return Amount(1)
-        tokens_in = len(json.dumps(body, ensure_ascii=False)) // _BYTES_A_TOKEN + 1
-        tokens_out = self.settings.max_output_tokens
-        price_in, price_out = self.settings.prices.get(self.settings.model, (0.0, 0.0))
-        return Amount(1, tokens_in + tokens_out, (tokens_in * price_in + tokens_out * price_out) / 1e6)
+        return estimate(len(json.dumps(body, ensure_ascii=False)), self.settings)
 
     def _pause(self, failure: Failure, tries: int, elsewhere: bool) -> float:
         """Seconds before the next try: exponential with full jitter, unless the endpoint says how many."""
         if failure.pause is not None and not elsewhere:
             return failure.pause * (1 + self._chance() / 10)
-        return self._chance() * min(FIRST_PAUSE * 2.0**tries, _LONGEST_PAUSE)
+        return self._chance() * min(FIRST_PAUSE * 2.0**tries, LONGEST_PAUSE)
 
     def _count(self, failure: Failure) -> None:
         if failure.end is End.LIMITED:
@@ -265,12 +245,6 @@ class Teacher:
             self.counts.timeouts += 1
         elif failure.again:
             self.counts.failures += 1
-
-
-@lru_cache(maxsize=1)
-def _certificates() -> ssl.SSLContext:
-    """Read once: every shard has a client of its own."""
-    return httpx2.create_ssl_context()
 
 
 def _elsewhere(lines: Sequence[Line], line: Line) -> bool:

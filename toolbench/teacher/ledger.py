@@ -24,6 +24,18 @@ class Amount(NamedTuple):
         return Amount(self.calls - other.calls, self.tokens - other.tokens, self.dollars - other.dollars)
 
 
+_BYTES_A_TOKEN = 4
+"""Of a request in JSON, roughly; low enough for English, and the usage of the reply corrects it."""
+
+
+def estimate(length: int, settings: TeacherSettings, discount: float = 0.0) -> Amount:
+    """What a request of so many characters in JSON may cost at most; `discount` is a share of the price."""
+    tokens_in, tokens_out = length // _BYTES_A_TOKEN + 1, settings.max_output_tokens
+    price_in, price_out = settings.prices.get(settings.model, (0.0, 0.0))
+    dollars = (tokens_in * price_in + tokens_out * price_out) / 1e6
+    return Amount(1, tokens_in + tokens_out, dollars * (1 - discount))
+
+
 class Ledger:
     """One budget, shared by the threads and event loops of a process.
 

@@ -4,12 +4,20 @@ import math
 from collections.abc import Mapping
 
 from toolbench.digests import draw
+from toolbench.settings import TeacherSettings
+
+_OPENAI = "https://api.openai.com/v1"
 
 
 def urls(base_url: str, endpoints: Mapping[str, float]) -> dict[str, float]:
     """Weights by address: `base_url`, if it is given, counts 1 unless it is named among `endpoints`."""
     weights = {base_url: 1.0} if base_url or not endpoints else {}
     return {**weights, **endpoints}
+
+
+def weights(settings: TeacherSettings) -> dict[str, float]:
+    """Weights by address, OpenAI's own where settings name none; the teacher's main address comes first."""
+    return {url or _OPENAI: weight for url, weight in urls(settings.base_url, settings.endpoints).items()}
 
 
 def order(weights: Mapping[str, float], name: str) -> list[str]:

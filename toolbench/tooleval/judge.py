@@ -78,12 +78,12 @@ async def judge(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], N
         )
     ballots = [(solution, vote) for solution in solutions for vote in range(spec.params["votes"])]
 
-    async with World(lake, spec, settings) as world:
+    async with World(lake, spec, settings, independent=True) as world:
 
         async def one(ballot: tuple[Solution, int]) -> Judgment | Reject:
             return await _vote(world, spec, ballot[0], texts[ballot[0].instruction_id], ballot[1])
 
-        votes = await in_order(ballots, one, limit=settings.teacher.max_concurrency, done=done)
+        votes = await in_order(ballots, one, limit=world.at_once(settings.teacher.max_concurrency), done=done)
         await world.journal.compact()
     judgments = [v for v in votes if isinstance(v, Judgment)]
     rejects = [v for v in votes if isinstance(v, Reject)]

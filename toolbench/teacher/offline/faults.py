@@ -41,6 +41,18 @@ class Faults(BaseModel):
     leak_rate: float = Rate
     """Share of instructions whose text gives a function's name away."""
 
+    batch_ms: float = Field(default=0.0, ge=0.0)
+    """Milliseconds that a batch takes."""
+
+    batch_reject_rate: float = Rate
+    """Share of batches that fail validation, drawn by the batch's first request."""
+
+    batch_expire_rate: float = Rate
+    """Share of a batch's requests that are not answered in time, so that the batch expires."""
+
+    batch_drop_rate: float = Rate
+    """Share of a batch's requests answered 500, in the error file."""
+
     def hits(self, fault: str, digest: str, attempt: int, index: int = 0) -> bool:
         """Whether `fault` (a field without `_rate`) strikes this digest's `attempt`-th request, at item `index`."""
         rate: float = getattr(self, f"{fault}_rate")

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from toolbench.errors import UsageError
+from toolbench.teacher.offline import batch_routes
+from toolbench.teacher.offline.batches import Batches
 from toolbench.teacher.offline.complete import MODEL, BadRequestError, complete, digest_of
 from toolbench.teacher.offline.faults import Faults
 from toolbench.teacher.offline.streaming import events
@@ -130,12 +132,14 @@ async def _chat(request: "Request", faults: Faults, counters: Counters) -> "Resp
 
 
 def create_app(faults: Faults | None = None, api_key: str | None = None) -> "Starlette":
-    """The application: `/v1/chat/completions`, `/v1/models` (with `api_key`, if set), `/stats`, `/reset`, `/health`."""
+    """The application: `/v1/chat/completions`, `/v1/models` and the Batch API (with `api_key`, if set), `/stats`,
+    `/reset`, `/health`."""
     from starlette.applications import Starlette
     from starlette.responses import JSONResponse
     from starlette.routing import Route
 
     counters, settings = Counters(), faults or Faults()
+    batches = Batches(settings, counters.attempt)
 
     async def chat(request: "Request") -> "Response":
         counters.chat += 1
@@ -151,11 +155,12 @@ def create_app(faults: Faults | None = None, api_key: str | None = None) -> "Sta
         return _unauthorised(request, api_key) or JSONResponse(listed)
 
     async def stats(request: "Request") -> "Response":
-        return JSONResponse(counters.stats())
+        return JSONResponse({**counters.stats(), **batches.stats()})
 
     async def reset(request: "Request") -> "Response":
         counters.reset()
-        return JSONResponse(counters.stats())
+        batches.reset()
+        return JSONResponse({**counters.stats(), **batches.stats()})
 
     async def health(request: "Request") -> "Response":
         return JSONResponse({"status": "ok", "model": MODEL})
@@ -166,6 +171,7 @@ def create_app(faults: Faults | None = None, api_key: str | None = None) -> "Sta
         Route("/stats", stats),
         Route("/reset", reset, methods=["POST"]),
         Route("/health", health),
+        *batch_routes.routes(batches, lambda request: _unauthorised(request, api_key), _error),
     ]
     return Starlette(routes=routes)
 
