@@ -7,6 +7,7 @@ Layout below the lake's root:
     journals/<spec>/….parquet             what the outside world answered while it was made
     tables/<table>/<spec>-<hash>.parquet  its rows
     receipts/<spec>.json                  written last: the shard is done
+    batches/<name>.json                   requests sent to the Batch API, until their replies are in journals
     drafts/<digest>.json                  a change on its way from stage to stage
     models/<name>/<spec>/…                trained models
     manifests/<12 digits>.json            snapshots; the highest number is the current one

@@ -112,10 +112,11 @@ class BatchTeacher:
                 self._ledger.settle(need, used)
 
     async def _wait(self, ticket: Ticket) -> Result | None:
+        gatherer = self._joined
         try:
             return await asyncio.wrap_future(ticket.future)
         except BaseException:
-            self._joined.release([ticket])
+            gatherer.release([ticket])
             raise
 
     def _read(self, result: Result, tries: int) -> Reply | None:

@@ -105,7 +105,8 @@ class Batches:
         if errors:
             batch |= {"status": "failed", "errors": {"object": "list", "data": errors}, "failed_at": int(time.time())}
             return
-        batch |= {"status": "in_progress", "in_progress_at": int(time.time())}
+        if batch["status"] == "validating":  # it may have been cancelled already
+            batch |= {"status": "in_progress", "in_progress_at": int(time.time())}
         batch["request_counts"]["total"] = len(lines)
         await asyncio.sleep(self._faults.batch_ms / 1000)
         # In another order than they came in, as from an endpoint that answers many at once.
