@@ -18,7 +18,7 @@ from toolbench.settings import TeacherSettings
 from toolbench.teacher import reading, routes
 from toolbench.teacher.connection import connect
 from toolbench.teacher.counts import Counts
-from toolbench.teacher.failures import CutOffError, Failure, classify, explain, one_line, told_apart
+from toolbench.teacher.failures import CutOffError, Failure, classify, explain, one_line
 from toolbench.teacher.finishing import finished, stop_here
 from toolbench.teacher.ledger import Amount, estimate
 from toolbench.teacher.line import End, LeftAloneError, Line, Turn
@@ -191,7 +191,6 @@ class Teacher:
         except (openai.OpenAIError, TimeoutError) as error:
             if isinstance(error, TimeoutError):
                 error = openai.APITimeoutError(httpx2.Request("POST", line.url))
-            error = told_apart(error)
             failure = classify(error)
             end, headers, hold = failure.end, httpx2.Headers(failure.headers), failure.pause
             used = None if isinstance(error, openai.APITimeoutError) else 0

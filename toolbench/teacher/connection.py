@@ -3,13 +3,29 @@
 import os
 import ssl
 from functools import lru_cache
+from typing import Any
 
+import aiohttp
 import httpx2
 import openai
 
 from toolbench.settings import TeacherSettings
 
 _NO_KEY = "none"  # the SDK insists on a key; local endpoints have none
+
+
+class _Client(openai.DefaultAioHttpClient):
+    """Tells lost and refused connections apart from timeouts, which the SDK's transport over aiohttp does not."""
+
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """As the SDK's."""
+        try:
+            return await super().send(request, **options)
+        except httpx2.ConnectTimeout as error:
+            cause = error.__cause__
+            if isinstance(cause, aiohttp.ClientConnectionError) and not isinstance(cause, TimeoutError):
+                raise httpx2.ConnectError(str(cause), request=request) from cause
+            raise
 
 
 def connect(url: str, settings: TeacherSettings) -> openai.AsyncOpenAI:
@@ -22,7 +38,7 @@ def connect(url: str, settings: TeacherSettings) -> openai.AsyncOpenAI:
         # Over aiohttp a request takes half the CPU that it takes over httpx. Only the configured address is contacted:
         # no proxy from the environment unless the user names one. No limit on connections, which is 0 to aiohttp:
         # waiting for one would count against the request's own timeout.
-        http_client=openai.DefaultAioHttpClient(
+        http_client=_Client(
             trust_env=bool(os.environ.get("HTTPS_PROXY")),
             limits=httpx2.Limits(max_connections=0),
             verify=_certificates(),

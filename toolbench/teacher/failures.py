@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import aiohttp
 import openai
 
 from toolbench.errors import TeacherError, TransientError
@@ -63,16 +62,6 @@ def classify(error: openai.OpenAIError) -> Failure:
         )
     end = End.CROWDED if status == 503 else End.FAILED if status >= 500 else End.ANSWERED
     return Failure(error, end, again, headers, retry_after(headers) if again else None)
-
-
-def told_apart(error: openai.OpenAIError) -> openai.OpenAIError:
-    """A lost connection as what it is: the SDK's aiohttp transport calls that a timeout, too."""
-    if not isinstance(error, openai.APITimeoutError) or not error.__cause__:
-        return error
-    cause = error.__cause__.__cause__
-    if isinstance(cause, aiohttp.ClientConnectionError) and not isinstance(cause, TimeoutError):
-        return openai.APIConnectionError(message=str(cause) or "Connection lost.", request=error.request)
-    return error
 
 
 def explain(
