@@ -1,0 +1,179 @@
+"""What `search_quality.py` searches in: the demo hub, questions whose answers are known, APIs that fail on purpose.
+
+A question is written by the offline teacher's writer, which says for each relevant API what arguments it put into the
+words. The hub's honest response to these arguments is the truth that an answer is held against: no judge is needed, and
+nothing that a search did decides what counts as right.
+"""
+
+import asyncio
+import re
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import uvicorn
+
+from toolbench import catalogue, instructions
+from toolbench.apis import Chain, open_chain
+from toolbench.demo import HOST, create_app
+from toolbench.digests import canonical, digest, draw
+from toolbench.instructions import filters
+from toolbench.instructions.prompting import documents
+from toolbench.instructions.written import Written
+from toolbench.lake import Draft, Lake
+from toolbench.records import Api, Combination, Response, Tool
+from toolbench.settings import Settings
+from toolbench.teacher.offline.observe import observation
+from toolbench.teacher.offline.write import instructions as write
+
+_A_COMBINATION = 3
+"""Questions written for one combination of APIs."""
+
+_FAILURES = (
+    Response(error='HTTP 500: {"message": "Internal Server Error"}', status=6, source="live"),
+    Response(error='HTTP 503: {"message": "Service Unavailable"}', status=6, source="live"),
+    Response(error='HTTP 429: {"message": "Too many requests"}', status=9, source="live"),
+    Response(error="The call timed out", status=5, source="live"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An instruction with its candidate APIs; `facts`: for each relevant API the values of which an answer has one."""
+
+    id: str
+    group: str
+    text: str
+    candidates: tuple[Api, ...]
+    facts: tuple[frozenset[str], ...]
+
+
+class World:
+    """The hub's honest responses, each asked for once, and failures laid over them."""
+
+    def __init__(self, chain: Chain, tools: Mapping[str, Tool]) -> None:
+        self.tools = tools
+        self._chain = chain
+        self._known: dict[tuple[str, str], Response] = {}
+
+    async def honest(self, api: Api, arguments: str) -> Response:
+        """What the hub says."""
+        if (api.id, arguments) not in self._known:
+            self._known[api.id, arguments] = await self._chain.call(api, arguments)
+        return self._known[api.id, arguments]
+
+    async def call(self, api: Api, arguments: str, rate: float, key: str) -> Response:
+        """What a search is told: with chance `rate`, drawn from `key` alone, a failure.
+
+        The draw does not know the rate, so that what fails at 15% fails at 30%, too.
+        """
+        if draw(key, "fails") < rate:
+            return _FAILURES[int(draw(key, "how") * len(_FAILURES))]
+        return await self.honest(api, arguments)
+
+
+@asynccontextmanager
+async def world(count: int) -> AsyncIterator[tuple[World, list[Question]]]:
+    """The world and `count` questions, a third of each group where there are so many."""
+    with hub() as url, tempfile.TemporaryDirectory() as folder:
+        settings = Settings(
+            lake=f"{folder}/lake",
+            seed=7,
+            catalogue={"source": f"http://{HOST}/index.json"},
+            apis={"chain": ("live",), "hosts": {HOST: {"connect": url, "methods": ["POST"], "rate": 0}}, "retries": 0},
+        )
+        lake = Lake(settings.lake)
+        draft = Draft()
+        draft.add((await asyncio.to_thread(catalogue.collect, lake, settings))[0], catalogue.TABLES)
+        view = lake.publish(draft, "bench")
+        apis = {api.id: api for api in lake.rows(view, Api)}
+        categories = sorted({e.partition["category"] for e in view.entries("apis")})
+        drawn, _ = instructions.preview(lake, view, settings, categories=categories, count=count)
+        async with open_chain(settings) as chain:
+            made = World(chain, {tool.id: tool for tool in lake.rows(view, Tool)})
+            yield made, await _questions(made, apis, drawn, count)
+
+
+@contextmanager
+def hub() -> Iterator[str]:
+    """The address of the demo hub without its misbehaving APIs: what fails is decided by the bench alone."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    server = uvicorn.Server(uvicorn.Config(create_app(misbehave=False), log_level="critical"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+async def _questions(
+    made: World, apis: Mapping[str, Api], drawn: Sequence[Combination], count: int
+) -> list[Question]:
+    """Questions that pass the factory's filters and whose truth the hub tells, the groups in turn."""
+    groups: dict[str, list[Question]] = {}
+    for combination in drawn:
+        candidates = {apis[i].function: apis[i] for i in combination.apis}
+        block = documents(list(candidates.values()), _A_COMBINATION)
+        for text in write(block, Random(combination.id)):
+            written = Written(text.instruction, list(text.relevant))
+            if filters.check(written, candidates, combination.group, shortest=5, longest=200, language="English"):
+                continue
+            facts = [
+                facts_of(await made.honest(candidates[name], canonical(dict(values))), text.instruction)
+                for name, values in text.values.items()
+            ]
+            if all(facts):
+                name = digest([combination.id, text.instruction])
+                question = Question(name, combination.group, text.instruction, tuple(candidates.values()), tuple(facts))
+                groups.setdefault(combination.group, []).append(question)
+    turns = [q for i in range(count) for group in sorted(groups) for q in groups[group][i : i + 1]]
+    return sorted(turns[:count], key=lambda q: q.id)
+
+
+def facts_of(response: Response, asked: str) -> frozenset[str]:
+    """The values of a response that the question does not hold itself; the telling ones if there are such."""
+    seen = observation(response.envelope)
+    if response.status or not seen.ok:
+        return frozenset()
+    known = _said(asked)
+    new = {_normal(value) for _, value in seen.leaves} or {_normal(seen.text)}
+    new -= {""}
+    new = {fact for fact in new if fact not in known and fact not in asked.lower()} or new
+    return frozenset({fact for fact in new if len(fact) > 2} or new)
+
+
+def right(question: Question, answer: str) -> bool:
+    """Whether an answer has, for every relevant API, one of the values that the hub gives for what was asked."""
+    low, said = " ".join(answer.lower().split()), _said(answer)
+    return all(any(fact in said or (not _is_number(fact) and fact in low) for fact in facts) for facts in question.facts)
+
+
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+
+
+def _said(text: str) -> set[str]:
+    """The numbers and words of a text, as `_normal` writes values."""
+    low = text.lower()
+    return {_normal(float(n)) for n in _NUMBER.findall(low)} | set(re.findall(r"\w+", low))
+
+
+def _is_number(fact: str) -> bool:
+    return _NUMBER.fullmatch(fact) is not None
+
+
+def _normal(value: Any) -> str:
+    """A value as it is compared: numbers to six digits, texts in small letters and as far as an answer tells them."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and not _is_number(value.lower()):
+        return " ".join(value.lower().split())[:80].strip(" .…")
+    number = float(value)
+    return f"{number:.6g}"
