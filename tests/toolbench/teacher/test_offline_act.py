@@ -161,7 +161,7 @@ def test_what_a_diversity_message_lists_is_not_done_again() -> None:
 
 def test_when_nothing_new_is_possible_it_answers_with_what_it_has_or_gives_up() -> None:
     tools = [DISTANCE, ZONE, FINISH]
-    tried = diversity(("time_zone_for_geo", {"place": "Tokyo"}, bad("service unavailable")))
+    tried = diversity(("time_zone_for_geo", {"place": "Tokyo"}, bad("HTTP 404: no such endpoint")))
     first = reply(start(TASK), tools)
     seen = {"role": "tool", "tool_call_id": first["tool_calls"][0]["id"], "content": good({"distance_km": 9713.9})}
     name, arguments = called(reply([*start(TASK), first, seen, tried], tools))
@@ -172,6 +172,30 @@ def test_when_nothing_new_is_possible_it_answers_with_what_it_has_or_gives_up() 
     seen = {**seen, "content": bad("service unavailable")}
     name, arguments = called(reply([*start(TASK), first, seen, tried], tools))
     assert (name, arguments) == ("Finish", {"return_type": "give_up_and_restart"})
+
+
+def test_a_new_start_makes_a_call_once_more_that_failed_for_a_passing_reason() -> None:
+    tools, call = [DISTANCE, ZONE, FINISH], ("time_zone_for_geo", {"place": "Tokyo"})
+    first = reply(start(TASK), tools)
+    seen = {"role": "tool", "tool_call_id": first["tool_calls"][0]["id"], "content": good({"distance_km": 9713.9})}
+    for error in ("HTTP 429: too many requests", "The call timed out", "HTTP 500: Internal Server Error"):
+        once = diversity((*call, bad(error)))
+        assert called(reply([*start(TASK), first, seen, once], tools)) == call
+        twice = diversity((*call, bad(error)), (*call, bad(error)))
+        name, arguments = called(reply([*start(TASK), first, seen, twice], tools))
+        assert (name, arguments["return_type"]) == ("Finish", "give_answer")
+
+
+def test_an_answer_tells_what_a_sibling_branch_observed() -> None:
+    tools = [DISTANCE, ZONE, FINISH]
+    tried = diversity(("time_zone_for_geo", {"place": "Tokyo"}, good({"time_zone": "Asia/Tokyo"})))
+    first = reply(start(TASK), tools)
+    seen = {"role": "tool", "tool_call_id": first["tool_calls"][0]["id"], "content": good({"distance_km": 9713.9})}
+    name, arguments = called(reply([*start(TASK), first, seen, tried], tools))
+    assert (name, arguments["return_type"]) == ("Finish", "give_answer")
+    assert "9713.9" in arguments["final_answer"]
+    assert "Asia/Tokyo" in arguments["final_answer"]
+    assert "could not" not in arguments["final_answer"]
 
 
 def test_tool_choice_is_honoured() -> None:

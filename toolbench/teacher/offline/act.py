@@ -67,7 +67,12 @@ def _forced(name: str, functions: Sequence[Function], wanted: Sequence[Need], st
 def _next(
     wanted: Sequence[Need], functions: Sequence[Function], state: Transcript
 ) -> tuple[Function, Arguments] | None:
-    """The first call that is new and still needed; where siblings exist, untried needs go before second tries."""
+    """The first call that is new and still needed; where siblings exist, untried needs go before second tries.
+
+    A search that starts again from an earlier point makes a call that failed for a passing reason once more, as one that
+    starts from the beginning would: nothing was wrong with it. Without a new start it is not repeated, as the system
+    prompt asks.
+    """
     needed = {need.function.name for need in wanted}
     open_needs = [need for need in wanted if not _satisfied(need, needed, state)]
     later: list[tuple[Function, Arguments]] = []
@@ -79,7 +84,17 @@ def _next(
                 later.append((chosen, arguments))
                 continue
             return _provider(chosen, arguments, need, functions, state) or (chosen, arguments)
-    return later[0] if later else None
+    return _again(open_needs, state) or (later[0] if later else None)
+
+
+def _again(open_needs: Sequence[Need], state: Transcript) -> tuple[Function, Arguments] | None:
+    """Starting again from an earlier point: a needed call that failed once, for a reason that may have passed."""
+    for need in open_needs if state.diverse else ():
+        failed = _failed(need.function.name, state)
+        for call in failed:
+            if call.observation.may_pass and sum(other.arguments == call.arguments for other in failed) == 1:
+                return need.function, call.arguments
+    return None
 
 
 def _satisfied(need: Need, needed: set[str], state: Transcript) -> bool:
@@ -138,10 +153,15 @@ def _provider(
 
 
 def _finished(wanted: Sequence[Need], functions: Sequence[Function], state: Transcript, rng: Random) -> Turn:
-    """An answer if every need was met, or some on a branch where nothing new is left; else giving up."""
+    """An answer if every need was met, or some on a branch where nothing new is left; else giving up.
+
+    What a sibling branch observed counts, too: it stands in the diversity message.
+    """
     needed = {need.function.name for need in wanted}
-    missing = [need.function for need in wanted if not _satisfied(need, needed, state)]
-    good = [call for call in state.calls if call.observation.ok]
+    unmet = [need for need in wanted if not _satisfied(need, needed, state)]
+    shown = [call for call in state.tried if call.observation.ok and call.name in {n.function.name for n in unmet}]
+    missing = [need.function for need in unmet if need.function.name not in {call.name for call in shown}]
+    good = [call for call in (*state.calls, *shown) if call.observation.ok]
     if not good or (missing and not state.diverse):
         thought = rng.choice(
             (

@@ -21,6 +21,11 @@ _ARGUMENT = re.compile(
     r"\b422\b|\b400\b|bad request|unknown|out of range|input",
     re.IGNORECASE,
 )
+_PASSING = re.compile(
+    r"too many requests|rate limit|timed? ?out|timeout|unavailable|internal server error|bad gateway|overloaded|"
+    r"try again|\bHTTP (?:429|500|502|503|504)\b",
+    re.IGNORECASE,
+)
 _PAIR = re.compile(
     r"\"([^\"\\]{1,80})\"\s*:\s*(\"(?:[^\"\\]|\\.)*\"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?=\s*[,}\]])|true|false)"
 )
@@ -45,6 +50,11 @@ class Observation:
     def blames_arguments(self) -> bool:
         """Whether the error says that the arguments were bad, so that others may do."""
         return bool(self.error and _ARGUMENT.search(self.error))
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the error says that the server was at fault for the moment, so that the same call may work later."""
+        return bool(self.error and _PASSING.search(self.error))
 
 
 @lru_cache(maxsize=4096)
