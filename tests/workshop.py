@@ -28,7 +28,7 @@ class Server:
 
     def __init__(self, app: Any) -> None:
         listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        # asyncio sets it only on sockets that know their protocol: without it an answer waits 40 ms for its last packet.
+        # asyncio sets this only on sockets that know their protocol; without it an answer comes 40 ms late.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self._server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))

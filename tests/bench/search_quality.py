@@ -6,8 +6,9 @@ On the demo hub, with 0, 15, 30 and 45% of API calls failing: ReAct (one chain),
 replies of the teacher were used as DFSDT used for the same instruction; a chain that was begun may end), DFSDT and
 ranked depth-first search. The teacher is the offline one, called in this process.
 
-Solved: the search ended with an answer, and the answer holds, for every relevant API of the instruction, a value that
-the hub gives for the arguments the instruction was written with (see `search_world.py`). `pass` is what the offline
+Solved: the search ended with an answer, and for every relevant API of the instruction it was told, by one response,
+what the hub says to the arguments that the instruction was written with, and the answer passes it on (see
+`search_world.py`). `pass` is what the offline
 judge makes of the same answers, as ToolEval counts: solved 1, unsure 1/2.
 
 A failure is drawn for each call by its number in the search; with `--permanent` for each API once a search, so that
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search_world import Question, World, right, world
+from search_world import Question, World, right, served, world
 
 from toolbench.dialogue import Message
 from toolbench.digests import seed_of
@@ -35,15 +36,15 @@ from toolbench.solutions import SearchResult, solve
 from toolbench.statistics import Estimate, bootstrap, difference
 from toolbench.teacher.client import Teacher
 from toolbench.teacher.counts import Counts
-from toolbench.teacher.offline import complete
+from toolbench.teacher.offline import complete, create_app
 from toolbench.teacher.offline.judge import verdict
 from toolbench.teacher.reading import read
 
 RATES = (0.0, 0.15, 0.30, 0.45)
 METHODS = {"ReAct": "react", "ReAct@N": "react", "DFSDT": "dfsdt", "ranked DFS": "ranked"}
-MOST = 60
+MOST = 30
 """Replies of the teacher for one instruction at most."""
-BUDGETS = (2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 40, 60)
+BUDGETS = (2, 3, 4, 5, 6, 8, 10, 15, 20, 25, 30)
 _POINTS = {"solved": 1.0, "unsure": 0.5, "unsolved": 0.0}
 
 Chat = Callable[[list[Message], list[dict[str, Any]] | None, int], Any]
@@ -54,6 +55,7 @@ class Trial:
     """One method on one instruction: `calls` are the teacher's replies in all, `before` those before the last chain."""
 
     instruction: str
+    group: str
     outcome: str
     solved: bool
     judged: float
@@ -67,27 +69,32 @@ def main() -> None:
     parser.add_argument("--instructions", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=2, help="searches of one instruction by each method")
     parser.add_argument("--out", type=Path, help="folder for the plots and the table")
+    parser.add_argument("--check", type=int, default=0, metavar="N", help="repeat N instructions over HTTP first")
     parser.add_argument("--permanent", action="store_true", help="an API fails for the whole of a search or not at all")
     wanted = parser.parse_args()
-    asyncio.run(bench(wanted.instructions, wanted.seeds, wanted.out, wanted.permanent))
+    asyncio.run(bench(wanted.instructions, wanted.seeds, wanted.out, wanted.permanent, wanted.check))
 
 
-async def bench(count: int, seeds: int, out: Path | None, permanent: bool) -> None:
+async def bench(count: int, seeds: int, out: Path | None, permanent: bool, checked: int) -> None:
     """The whole comparison."""
     started = time.monotonic()
     async with world(count) as (hub, questions):
         if not questions:
             raise SystemExit("No question: the demo hub's answers could not be read.")
         groups = ", ".join(f"{sum(q.group == g for q in questions)} {g}" for g in sorted({q.group for q in questions}))
-        print(f"{len(questions)} instructions ({groups}), {seeds} seeds; ready after {time.monotonic() - started:.0f} s")
-        search = Searcher(hub, permanent)
-        text = []
+        print(
+            f"{len(questions)} instructions ({groups}), {seeds} seeds; ready after {time.monotonic() - started:.0f} s"
+        )
+        search, text = Searcher(hub, permanent), list[str]()
+        if checked:
+            print(await check(hub, questions[:checked], permanent), flush=True)
         for rate in RATES:
             trials: dict[str, list[Trial]] = {name: [] for name in METHODS}
             for question in questions:
                 for seed in range(seeds):
                     for name, trial in (await search.compare(question, rate, seed)).items():
                         trials[name].append(trial)
+                search.results.clear()
             text.append(table(rate, trials, permanent))
             print(text[-1], flush=True)
             if out:
@@ -95,6 +102,25 @@ async def bench(count: int, seeds: int, out: Path | None, permanent: bool) -> No
     print(f"{time.monotonic() - started:.0f} s")
     if out:
         (out / "search_quality.md").write_text("\n".join(text), encoding="utf-8")
+
+
+async def check(hub: World, questions: Sequence[Question], permanent: bool) -> str:
+    """Whether teacher and hub asked over HTTP, every time, lead to the same searches. Raises SystemExit if not."""
+    with served(create_app()) as url:
+        settings = Settings().with_(teacher={"base_url": f"{url}/v1"})
+        async with Teacher(settings.teacher) as teacher:
+
+            async def chat(messages: list[Message], offered: list[dict[str, Any]] | None, seed: int) -> Reply:
+                return await teacher.send(teacher.request(messages, seed=seed, tools=offered))
+
+            near = Searcher(hub, permanent)
+            far = Searcher(World(hub.chain, hub.tools, forgetful=True), permanent, chat)
+            for question in questions:
+                if await near.compare(question, 0.3, 0) != await far.compare(question, 0.3, 0):
+                    raise SystemExit(f"Over HTTP the searches for {question.text!r} go another way.")
+                if near.results != far.results:
+                    raise SystemExit(f"Over HTTP the trees for {question.text!r} are others.")
+    return f"{len(questions)} instructions over HTTP: {len(near.results)} searches, all the same to the step"
 
 
 class Searcher:
@@ -105,6 +131,8 @@ class Searcher:
         self._settings = Settings()
         self._teacher = Teacher(self._settings.teacher)
         self._chat = chat or self._complete
+        self.results: list[SearchResult] = []
+        """What was found since it was cleared."""
 
     async def compare(self, question: Question, rate: float, seed: int) -> dict[str, Trial]:
         """Every method on one instruction."""
@@ -139,9 +167,9 @@ class Searcher:
             return await self._hub.call(api, arguments, rate, f"{question.id}:{seed}:{which}")
 
         own = seed_of(question.id, seed, chain)
-        return await solve(
-            question.text, question.candidates, self._hub.tools, settings, self._chat, call, seed=own
-        )
+        result = await solve(question.text, question.candidates, self._hub.tools, settings, self._chat, call, seed=own)
+        self.results.append(result)
+        return result
 
     async def _complete(self, messages: list[Message], offered: list[dict[str, Any]] | None, seed: int) -> Reply:
         """The offline teacher's reply to what would be sent to it."""
@@ -156,8 +184,9 @@ class Searcher:
         case = {"instruction": question.text, "answer": result.final_answer, "calls": calls}
         return Trial(
             instruction=question.id,
+            group=question.group,
             outcome=result.outcome,
-            solved=answered and right(question, result.final_answer),
+            solved=answered and right(question, result.final_answer, [c.response for c in result.calls]),
             judged=_POINTS[verdict(case).verdict] if answered else 0.0,
             calls=before + result.replies,
             before=before,
@@ -167,25 +196,29 @@ class Searcher:
 def table(rate: float, trials: dict[str, list[Trial]], permanent: bool) -> str:
     """One failure rate as a Markdown table."""
     what = "APIs broken for a whole search" if permanent else "API calls failing"
-    rows = [
-        f"\n{rate:.0%} of {what}\n",
-        "| method | solved | more than ReAct@N | answered | pass | calls | calls a solved one |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    groups = sorted({t.group for t in trials["ReAct"]})
+    head = ["method", *groups, "solved", "more than ReAct@N", "answered", "pass", "calls"]
+    rows = [f"\n{rate:.0%} of {what}\n", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     ids = [t.instruction for t in trials["ReAct@N"]]
     base = [float(t.solved) for t in trials["ReAct@N"]]
     for name, of_method in trials.items():
         solved = [float(t.solved) for t in of_method]
-        calls = sum(t.calls for t in of_method)
-        more = _known(difference(solved, base, ids))
-        rows.append(
-            f"| {name} | {_known(bootstrap(solved, ids)).percent()} | "
-            f"{'' if name == 'ReAct@N' else more.percent()} | "
-            f"{sum(t.outcome == 'solved' for t in of_method) / len(of_method):.1%} | "
-            f"{_known(bootstrap([t.judged for t in of_method], ids)).percent()} | "
-            f"{calls / len(of_method):.1f} | {calls / max(1.0, sum(solved)):.1f} |"
-        )
+        more = "" if name == "ReAct@N" else _known(difference(solved, base, ids)).percent()
+        row = [
+            name,
+            *(_share([t.solved for t in of_method if t.group == group]) for group in groups),
+            _known(bootstrap(solved, ids)).percent(),
+            more.replace("%", " points"),
+            _share([t.outcome == "solved" for t in of_method]),
+            _share([t.judged for t in of_method]),
+            f"{sum(t.calls for t in of_method) / len(of_method):.1f}",
+        ]
+        rows.append(f"| {' | '.join(row)} |")
     return "\n".join(rows)
+
+
+def _share(values: Sequence[float]) -> str:
+    return f"{sum(values) / len(values):.1%}"
 
 
 def curve(trials: Sequence[Trial]) -> list[tuple[int, Estimate]]:

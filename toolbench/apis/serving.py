@@ -81,7 +81,7 @@ def serve(app: "Starlette", host: str, port: int, ready: Callable[[int], None]) 
         raise UsageError("Serving APIs needs uvicorn: install toolbench[demo].") from error
     try:
         listener = socket.create_server((host, port), backlog=2048)
-        # asyncio sets it only on sockets that know their protocol: without it an answer waits 40 ms for its last packet.
+        # asyncio sets this only on sockets that know their protocol; without it an answer comes 40 ms late.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except (OSError, OverflowError) as error:
         raise UsageError(f"Cannot listen on {host}:{port} ({error}): choose another --host or --port.") from error

@@ -65,7 +65,7 @@ def serve(host: str, port: int, ready: Callable[[int], None] | None, delays: boo
 
     try:
         listener = socket.create_server((host, port), backlog=2048)
-        # asyncio sets it only on sockets that know their protocol: without it an answer waits 40 ms for its last packet.
+        # asyncio sets this only on sockets that know their protocol; without it an answer comes 40 ms late.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         raise ToolbenchError(

@@ -169,7 +169,7 @@ def test_when_nothing_new_is_possible_it_answers_with_what_it_has_or_gives_up() 
     assert "9713.9" in arguments["final_answer"]
     assert "could not" in arguments["final_answer"]
 
-    seen = {**seen, "content": bad("service unavailable")}
+    seen = {**seen, "content": bad("HTTP 404: no such endpoint")}
     name, arguments = called(reply([*start(TASK), first, seen, tried], tools))
     assert (name, arguments) == ("Finish", {"return_type": "give_up_and_restart"})
 

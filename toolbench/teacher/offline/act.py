@@ -69,9 +69,9 @@ def _next(
 ) -> tuple[Function, Arguments] | None:
     """The first call that is new and still needed; where siblings exist, untried needs go before second tries.
 
-    A search that starts again from an earlier point makes a call that failed for a passing reason once more, as one that
-    starts from the beginning would: nothing was wrong with it. Without a new start it is not repeated, as the system
-    prompt asks.
+    Starting again from an earlier point, a call that failed for a passing reason is made once more, as it would be
+    starting from the beginning: nothing was wrong with it. Without a new start it is not repeated, as the system prompt
+    asks.
     """
     needed = {need.function.name for need in wanted}
     open_needs = [need for need in wanted if not _satisfied(need, needed, state)]
