@@ -41,7 +41,9 @@ from toolbench.teacher.offline.judge import verdict
 from toolbench.teacher.reading import read
 
 RATES = (0.0, 0.15, 0.30, 0.45)
-METHODS = {"ReAct": "react", "ReAct@N": "react", "DFSDT": "dfsdt", "ranked DFS": "ranked"}
+METHODS = ("ReAct", "ReAct@N", "DFSDT", "ranked DFS")
+ALL = "ReAct@N, whole budget"
+"""Chains until the budget ends, whatever DFSDT used."""
 MOST = 30
 """Replies of the teacher for one instruction at most."""
 BUDGETS = (2, 3, 4, 5, 6, 8, 10, 15, 20, 25, 30)
@@ -89,7 +91,7 @@ async def bench(count: int, seeds: int, out: Path | None, permanent: bool, check
         if checked:
             print(await check(hub, questions[:checked], permanent), flush=True)
         for rate in RATES:
-            trials: dict[str, list[Trial]] = {name: [] for name in METHODS}
+            trials: dict[str, list[Trial]] = {name: [] for name in (*METHODS, ALL)}
             for question in questions:
                 for seed in range(seeds):
                     for name, trial in (await search.compare(question, rate, seed)).items():
@@ -141,7 +143,7 @@ class Searcher:
         chains = await self._chains(question, rate, seed)
         first = next(t for t in chains if t.before == 0)
         equal = [t for t in chains if t.before < max(1, tree.calls)][-1]
-        return {"ReAct": first, "ReAct@N": equal, "DFSDT": tree, "ranked DFS": ranked}
+        return {"ReAct": first, "ReAct@N": equal, "DFSDT": tree, "ranked DFS": ranked, ALL: chains[-1]}
 
     async def _tree(self, method: str, question: Question, rate: float, seed: int) -> Trial:
         settings = self._settings.with_(search={"method": method, "max_calls": MOST})
@@ -164,7 +166,7 @@ class Searcher:
         async def call(api: Api, arguments: str) -> Response:
             made[0] += 1
             which = api.id if self._permanent else made[0]
-            return await self._hub.call(api, arguments, rate, f"{question.id}:{seed}:{which}")
+            return await self._hub.call(api, arguments, rate, f"{question.id}:{seed}:{which}", self._permanent)
 
         own = seed_of(question.id, seed, chain)
         result = await solve(question.text, question.candidates, self._hub.tools, settings, self._chat, call, seed=own)
@@ -229,9 +231,9 @@ def curve(trials: Sequence[Trial]) -> list[tuple[int, Estimate]]:
 
 def _draw(out: Path, rate: float, trials: dict[str, list[Trial]]) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    series = {
-        name: [Point(b, e.mean, e.low, e.high) for b, e in curve(of_method)] for name, of_method in trials.items()
-    }
+    # At a given budget nothing is left to equalise: all chains that fit into it count.
+    shown = {"ReAct": "ReAct", "ReAct@N": ALL, "DFSDT": "DFSDT", "ranked DFS": "ranked DFS"}
+    series = {name: [Point(b, e.mean, e.low, e.high) for b, e in curve(trials[key])] for name, key in shown.items()}
     for form in ("svg", "png"):
         picture = lines(
             series,

@@ -41,6 +41,11 @@ _FAILURES = (
     Response(error='HTTP 429: {"message": "Too many requests"}', status=9, source="live"),
     Response(error="The call timed out", status=5, source="live"),
 )
+_BROKEN = (
+    Response(error='HTTP 404: {"message": "Endpoint does not exist"}', status=6, source="live"),
+    Response(error='HTTP 401: {"message": "Invalid API key"}', status=7, source="live"),
+    Response(error='HTTP 403: {"message": "You are not subscribed to this API."}', status=8, source="live"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +73,15 @@ class World:
             self._known[api.id, arguments] = await self.chain.call(api, arguments)
         return self._known[api.id, arguments]
 
-    async def call(self, api: Api, arguments: str, rate: float, key: str) -> Response:
+    async def call(self, api: Api, arguments: str, rate: float, key: str, lasting: bool = False) -> Response:
         """What a search is told: with chance `rate`, drawn from `key` alone, a failure.
 
-        The draw does not know the rate, so that what fails at 15% fails at 30%, too.
+        The draw does not know the rate, so that what fails at 15% fails at 30%, too. `lasting`: the error is one that
+        will not pass.
         """
         if draw(key, "fails") < rate:
-            return _FAILURES[int(draw(key, "how") * len(_FAILURES))]
+            kinds = _BROKEN if lasting else _FAILURES
+            return kinds[int(draw(key, "how") * len(kinds))]
         return await self.honest(api, arguments)
 
 

@@ -153,16 +153,18 @@ def _provider(
 
 
 def _finished(wanted: Sequence[Need], functions: Sequence[Function], state: Transcript, rng: Random) -> Turn:
-    """An answer if every need was met, or some on a branch where nothing new is left; else giving up.
+    """An answer if every need was met, or some on a new start if the others cannot be; else giving up.
 
-    What a sibling branch observed counts, too: it stands in the diversity message.
+    `Finish` asks for an answer in full, and to give up where another attempt may do better: so where a call failed for
+    a passing reason. What a sibling branch observed counts, too: it stands in the diversity message.
     """
     needed = {need.function.name for need in wanted}
     unmet = [need for need in wanted if not _satisfied(need, needed, state)]
     shown = [call for call in state.tried if call.observation.ok and call.name in {n.function.name for n in unmet}]
     missing = [need.function for need in unmet if need.function.name not in {call.name for call in shown}]
     good = [call for call in (*state.calls, *shown) if call.observation.ok]
-    if not good or (missing and not state.diverse):
+    hope = any(call.observation.may_pass for item in missing for call in _failed(item.name, state))
+    if not good or (missing and (hope or not state.diverse)):
         thought = rng.choice(
             (
                 "This way leads nowhere; I start over.",
