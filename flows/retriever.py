@@ -1,19 +1,20 @@
 """train-retriever: the API retriever, trained again when its pairs or its corpus have changed."""
 
+import base64
 import json
 import time
 from dataclasses import asdict
-from typing import Any
 
-from prefect import flow
-from prefect.artifacts import create_table_artifact
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.parameters import Options, run_name
 from flows.stage import Done, carry_out
-from tasks.train import train_retriever_shard
-from toolbench.lake import Draft, Lake, Outcome
+from tasks.train import Chosen, choose_retriever_shard, train_retriever_shard
+from toolbench.lake import Draft, Lake, ModelEntry, Outcome, Snapshot
 from toolbench.progress import Counter
-from toolbench.retriever import MODEL, finished, specification
+from toolbench.retriever import NEWEST, finished, specification
+from toolbench.retriever.evaluation import plot, rows
 from toolbench.settings import Settings
 
 NAME = "train-retriever"
@@ -39,35 +40,40 @@ def train(lake: Lake, draft: Draft, settings: Settings) -> Draft:
     if not view.rows("retrieval_pairs"):
         counter.finish("no retrieval pairs")
         return draft
-    entry = finished(lake, specification(view, settings))
-    reused = entry is not None
-    if entry is None:
-        entry = train_retriever_shard(lake, view, settings, settings.retriever.base, counter)
-        create_table_artifact(table=_rows(entry.metrics), key="retriever-ndcg", description="NDCG before and after")
-    draft.models[MODEL] = entry
-    counter.finish("unchanged" if reused else "")
-    run = Outcome(STAGE, [], int(reused), time.monotonic() - started).run(NAME, "", json.dumps(entry.metrics))
+    spec = specification(view, settings)
+    newest = view.models.get(NEWEST)
+    if newest is not None and newest.spec == spec:
+        entry, note = newest, "unchanged"
+    else:
+        entry, note = _trained(lake, draft, view, settings, spec, counter)
+    counter.finish(note)
+    run = Outcome(STAGE, [], int(bool(note)), time.monotonic() - started).run(NAME, "", json.dumps(entry.metrics))
     pairs = entry.metrics["train_pairs"]
     draft.runs.append(asdict(run) | {"shards": 1, "taken_in": pairs, "passed_on": pairs, "specs": [entry.spec]})
     return draft
 
 
-def _rows(metrics: dict[str, object]) -> list[dict[str, object]]:
-    """One row for all held-out queries and for each group: NDCG of the base and of the trained model."""
-    rows: list[dict[str, object]] = []
-    for when in ("before", "after"):
-        figures = metrics[when]
-        if isinstance(figures, dict) and figures:
-            slices = {"all": figures["all"], **figures["group"]}
-            rows += [{"model": when, "slice": name, **_readable(values)} for name, values in slices.items()]
-    return rows
+def _trained(
+    lake: Lake, draft: Draft, view: Snapshot, settings: Settings, spec: str, counter: Counter
+) -> tuple[ModelEntry, str]:
+    """Put the newest model, the one that serves and its index into the draft; the newest, and what to say of it."""
+    trained = finished(lake, spec)
+    entry = trained or train_retriever_shard(lake, view, settings, settings.retriever.base, counter)
+    chosen = choose_retriever_shard(lake, view, settings, entry, counter)
+    draft.models |= chosen.models
+    if chosen.measured:
+        _show(chosen)
+    if not chosen.decision.promoted:
+        get_run_logger().warning("%s", chosen.decision.sentence())
+    note = "" if chosen.decision.promoted else f"{chosen.decision.previous} goes on serving"
+    return chosen.models[NEWEST], note or ("unchanged" if trained else "")
 
 
-def _readable(values: dict[str, Any]) -> dict[str, str]:
-    """Means with their standard errors, `0.888 ± 0.031`; one query alone has none."""
-    return {name: _figure(value) if isinstance(value, dict) else str(value) for name, value in values.items()}
-
-
-def _figure(value: dict[str, float | None]) -> str:
-    mean, error = value["mean"], value["se"]
-    return f"{mean:.3f}" + (f" ± {error:.3f}" if error is not None else "")
+def _show(chosen: Chosen) -> None:
+    """The figures as a table and as bars on the run's page."""
+    said = chosen.decision.sentence()
+    create_table_artifact(table=rows(chosen.measured), key="retriever-ndcg", description=f"Held-out queries. {said}")
+    picture = base64.b64encode(plot(chosen.measured, form="png")).decode()
+    create_markdown_artifact(
+        f"{said}\n\n![NDCG@5](data:image/png;base64,{picture})", key="retriever-plot", description="NDCG@5 by group"
+    )

@@ -281,6 +281,17 @@ class RetrieverSettings(Section):
     """Longer texts are cut."""
 
 
+class FusionSettings(Section):
+    """How a hybrid search joins the rankings of the retriever's model and of BM25: by reciprocal rank."""
+
+    constant: int = Field(default=60, ge=1)
+    """Added to every rank: the larger, the less the first ranks count above the later ones."""
+    bm25_weight: float = Field(default=1.0, ge=0)
+    """What BM25's ranks count, where the model's count 1."""
+    depth: int = Field(default=100, ge=1)
+    """Ranks of each side that are looked at."""
+
+
 class JudgeSettings(Section):
     """Judging of answers (ToolEval, pass rate)."""
 
@@ -319,6 +330,7 @@ class Settings(BaseSettings):
     search: SearchSettings = SearchSettings()
     judge: JudgeSettings = JudgeSettings()
     retriever: RetrieverSettings = RetrieverSettings()
+    fusion: FusionSettings = FusionSettings()
     work: WorkSettings = WorkSettings()
 
     @classmethod

@@ -1,13 +1,11 @@
 """The APIs that a lake's retriever proposes for a question."""
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from toolbench.errors import LakeError, UsageError
 from toolbench.lake import Lake, Snapshot
 from toolbench.records import Api
-from toolbench.retriever import MODEL, Encoder, Index
+from toolbench.retriever.serving import dense
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +55,6 @@ def _functions(lake: Lake, snapshot: Snapshot) -> dict[str, str]:
 
 def _ranked(lake: Lake, snapshot: Snapshot, question: str) -> list[tuple[str, float]]:
     """Every API id of the retriever's index with its score, best first."""
-    if MODEL not in snapshot.models:
-        raise LakeError(
-            f"Snapshot {snapshot.number} of {lake.uri} has no retriever: run `toolbench refresh`, which trains one."
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        place = lake.get_model(snapshot.models[MODEL], Path(folder))
-        index = Index.load(place / "index")
-        embedded = Encoder.load(str(place)).encode([question])
-        ids, scores = index.search(embedded, len(index))
-    return list(zip(ids[0], map(float, scores[0]), strict=True))
+    with dense(lake, snapshot) as searcher:
+        (found,) = searcher.rank([question], max(1, len(searcher.api_ids)))
+    return list(zip(found.api_ids, found.scores, strict=True))

@@ -3,6 +3,7 @@
 A file is a JSON list of `{"query", "query_id", "api_list": [API documents], "relevant APIs": [[tool, API], …]}`.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -83,6 +84,15 @@ def write(lake: Lake, entries: Sequence[dict[str, Any]], label: str, find: Find,
         taken_in=len(entries),
         passed_on=len(rows),
     )
+
+
+def instructions(entries: Sequence[dict[str, Any]], label: str, find: Find) -> list[Instruction]:
+    """The entries of a file that can be used, in their order, without the lake; `label` is the file's name."""
+    found = []
+    for entry in entries:
+        with contextlib.suppress(_Broken):
+            found.append(_instruction(entry, label, find))
+    return found
 
 
 def _instruction(entry: dict[str, Any], label: str, find: Find) -> Instruction:

@@ -10,6 +10,7 @@ Layout below the lake's root:
     batches/<name>.json                   requests sent to the Batch API, until their replies are in journals
     drafts/<digest>.json                  a change on its way from stage to stage
     models/<name>/<spec>/…                trained models
+    embeddings/<encoder>/….npz            embeddings made before, by the encoder's identity
     manifests/<12 digits>.json            snapshots; the highest number is the current one
 """
 
@@ -308,12 +309,15 @@ class Lake:
         numbers = self.numbers()
         kept = [self.snapshot(n) for n in numbers[-keep:]]
         entries = [e for s in kept for found in s.tables.values() for e in found]
-        specs = {e.spec for e in entries} | {m.spec for s in kept for m in s.models.values()}
+        models = [m for s in kept for m in s.models.values()]
+        specs = {e.spec for e in entries} | {m.spec for m in models}
+        # Embeddings go with the encoder that made them, which the indexes made of them name.
+        specs |= {str(name) for m in models for name in m.metrics.get("encoders", [])}
         listed = {e.path for e in entries} | {f"manifests/{n:012d}.json" for n in numbers[-keep:]}
         out = []
         for key, size in self.store.list(""):
             top, _, rest = key.partition("/")
-            if top not in ("specs", "journals", "tables", "receipts", "drafts", "models", "manifests"):
+            if top not in ("specs", "journals", "tables", "receipts", "drafts", "models", "embeddings", "manifests"):
                 continue
             parts = {Path(part).stem for part in rest.split("/")}
             if key not in listed and (top in ("tables", "manifests") or not parts & specs):

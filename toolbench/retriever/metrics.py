@@ -23,7 +23,8 @@ def scores(
     import ir_measures
 
     _check(rankings, qrels, ks)
-    found: Scores = {f"{name}@{k}": dict.fromkeys(qrels, 0.0) for name in ("ndcg", "recall", "complete") for k in ks}
+    names = [f"{name}@{k}" for name in ("ndcg", "recall", "completeness") for k in ks]
+    found: Scores = {name: dict.fromkeys(qrels, 0.0) for name in names}
     measures = {measure @ k: f"{name}@{k}" for name, measure in _measures().items() for k in ks}
     run = {q: _descending(rankings.get(q, ()), max(ks, default=1)) for q in qrels}
     wanted = {q: dict.fromkeys(relevant, 1) for q, relevant in qrels.items()}
@@ -31,7 +32,7 @@ def scores(
         name = measures[value.measure]
         found[name][value.query_id] = float(value.value)
         if name.startswith("recall"):
-            found[name.replace("recall", "complete")][value.query_id] = float(value.value == 1.0)
+            found[name.replace("recall", "completeness")][value.query_id] = float(value.value == 1.0)
     return found
 
 

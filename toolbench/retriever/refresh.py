@@ -29,16 +29,15 @@ def config_of(settings: Settings) -> RetrieverConfig:
     return RetrieverConfig(**settings.retriever.model_dump(), seed=settings.seed)
 
 
-def finished(lake: Lake, spec: str) -> ModelEntry | None:
-    """The model of a specification, if it was trained and written before."""
+def finished(lake: Lake, spec: str, name: str = MODEL) -> ModelEntry | None:
+    """The model (or whatever else has this `name`) of a specification, if it was made and written before."""
+    key = f"models/{name}/{spec}.json"
     try:
-        return ModelEntry.model_validate_json(lake.store.read(f"models/{MODEL}/{spec}.json"))
+        return ModelEntry.model_validate_json(lake.store.read(key))
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise LakeError(
-            f"{lake.store.url(f'models/{MODEL}/{spec}.json')} is damaged; remove it and run again."
-        ) from error
+        raise LakeError(f"{lake.store.url(key)} is damaged; remove it and run again.") from error
 
 
 def train_in_lake(

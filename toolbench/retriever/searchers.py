@@ -1,0 +1,55 @@
+"""The ways to find APIs for a query: by embedding, by words, by both."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from toolbench.encoder import Encoder, Floats, Progress
+from toolbench.lake import Lake
+from toolbench.retriever.embeddings import Embedded, EmbeddingCache, identity
+from toolbench.retriever.index import Index
+from toolbench.retriever.lexical import Bm25Index
+from toolbench.retriever.ranking import Mask, Ranking, Searcher, fuse
+from toolbench.settings import FusionSettings
+
+
+class Dense:
+    """Nearest embeddings. Scores are cosines, -1 to 1."""
+
+    def __init__(self, embed: Callable[[Sequence[str]], Floats], index: Index) -> None:
+        """`embed` gives queries' embeddings, shape (queries, dimensions)."""
+        self._embed, self.index = embed, index
+        self.api_ids = index.api_ids
+
+    def rank(self, queries: Sequence[str], k: int, allowed: Mask | None = None) -> list[Ranking]:
+        """See `Searcher`."""
+        ids, scores = self.index.search(self._embed(queries), k, allowed)
+        return [Ranking(found, [float(s) for s in row]) for found, row in zip(ids, scores, strict=True)]
+
+
+class Hybrid:
+    """BM25 and a dense searcher over the same APIs, fused by reciprocal rank."""
+
+    def __init__(self, dense: Searcher, bm25: Bm25Index, fusion: FusionSettings) -> None:
+        """Raises ValueError if the two know different APIs."""
+        if dense.api_ids != bm25.api_ids:
+            raise ValueError("the embeddings and the words are of different APIs")
+        self._dense, self._bm25, self._fusion = dense, bm25, fusion
+        self.api_ids = bm25.api_ids
+
+    def rank(self, queries: Sequence[str], k: int, allowed: Mask | None = None) -> list[Ranking]:
+        """See `Searcher`. Scores are sums of weighted reciprocal ranks: they order, and mean nothing else."""
+        depth = max(k, self._fusion.depth)
+        both = zip(self._dense.rank(queries, depth, allowed), self._bm25.rank(queries, depth, allowed), strict=True)
+        weights = (1.0, self._fusion.bm25_weight)
+        return [fuse([d.api_ids, b.api_ids], weights, self._fusion.constant, k) for d, b in both]
+
+
+def dense_over(
+    lake: Lake, encoder: Encoder, corpus: Mapping[str, str], progress: Progress | None = None
+) -> tuple[Dense, Embedded]:
+    """A dense searcher over `corpus` (API id → document), and what its documents cost.
+
+    Embeddings that the lake has are not made again, those of queries neither.
+    """
+    cache = EmbeddingCache(lake, identity(encoder))
+    made = cache.embed(encoder, list(corpus.values()), progress)
+    return Dense(lambda queries: cache.embed(encoder, queries).vectors, Index(list(corpus), made.vectors)), made
