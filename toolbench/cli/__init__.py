@@ -7,7 +7,21 @@ from typing import NoReturn
 import typer
 
 from toolbench import __version__
-from toolbench.cli import agent, apis, doctor, export, importing, instruct, lake, look, run, screen, serve, student
+from toolbench.cli import (
+    agent,
+    apis,
+    doctor,
+    export,
+    importing,
+    instruct,
+    lake,
+    look,
+    retriever,
+    run,
+    screen,
+    serve,
+    student,
+)
 from toolbench.errors import ToolbenchError
 
 app = typer.Typer(
@@ -23,6 +37,7 @@ app.add_typer(agent.app, name="agent")
 app.add_typer(apis.app, name="apis")
 app.add_typer(export.app, name="export")
 app.add_typer(lake.app, name="lake")
+app.add_typer(retriever.app, name="retriever")
 app.add_typer(student.app, name="student")
 
 

@@ -49,3 +49,27 @@ def instructions(
 
 
 app.command("answers")(answers)
+
+
+@app.command("retrieval")
+def retrieval(
+    out: Annotated[Path, typer.Option(help="The folder to write to; made if it is not there.")],
+    lake: o.Lake = None,
+    snapshot: Number = None,
+) -> None:
+    """Write the retrieval pairs as ToolBench's retrieval data: the corpus of all APIs, queries and relevance labels.
+
+    Example: toolbench export retrieval --out retrieval
+    """
+    from toolbench.instructions.native_documents import document
+    from toolbench.records import Api, RetrievalPair
+    from toolbench.retriever.layout import write
+
+    opened = Lake(o.settings(lake=lake).lake)
+    found = published(opened, snapshot)
+    if not found.rows(RetrievalPair.TABLE):
+        raise UsageError(f"Snapshot {found.number} of {opened.uri} has no retrieval pairs: run `toolbench refresh`.")
+    documents = {api.id: document(api) for api in opened.rows(found, Api)}
+    for name, count in write(out, documents, opened.rows(found, RetrievalPair)).items():
+        typer.echo(f"{name:22s} {count:9,}")
+    typer.echo(f"snapshot {found.number}, retrieval data in {out}")

@@ -1,5 +1,6 @@
 """What `toolbench retriever` measures and trains with: queries, relevant APIs and a corpus, from files or the lake."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,3 +147,107 @@ def _naming(own: Iterable[Api], corpus: list[Api] | None) -> tuple[dict[str, str
 
 def _absent(queries: "Queries", corpus: dict[str, str]) -> int:
     return len({i for relevant in queries.relevant.values() for i in relevant} - corpus.keys())
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a model is trained with."""
+
+    pairs: list[RetrievalPair]
+    corpus: dict[str, str]
+    unusable: int
+    """Queries or APIs of the files that were left out: not to be read, or not in the corpus."""
+
+
+def training_of(lake: Lake, snapshot: Snapshot, pairs: str | None, corpus: str | None, test: str | None) -> Training:
+    """Pairs of the lake or of files, with those of `test`, a folder of ToolBench's test files, held out.
+
+    `pairs` is a folder of retrieval data, one of ToolBench's query files, or a list of `{"query", "query_id",
+    "relevant": [[category, tool, API], …]}`, whose APIs are described by `corpus`. Raises UsageError or SourceError.
+    """
+    if pairs is None:
+        found = {api.id: document(api) for api in lake.rows(snapshot, Api)}
+        return Training(list(lake.rows(snapshot, RetrievalPair)), found, 0)
+    path = Path(pairs)
+    if not path.exists():
+        raise UsageError(f"The pairs {pairs} are not there: give a folder or file in ToolBench's layout.")
+    apis = _corpus(lake, snapshot, corpus)
+    made = _pairs_of_layout(path, apis) if path.is_dir() else _pairs_of_file(path, apis)
+    if test is not None:
+        held = _held_out(Path(test), apis)
+        made = Training(made.pairs + held.pairs, made.corpus | held.corpus, made.unusable + held.unusable)
+    return made
+
+
+def _pairs_of_layout(folder: Path, corpus: list[Api] | None) -> Training:
+    from toolbench.retriever.layout import read
+
+    data = read(folder)
+    own = apis_of_documents(data.documents)
+    known, name = _naming(own.values(), corpus)
+    pairs: list[RetrievalPair] = []
+    wanted = 0
+    for part, split in ((data.train, "train"), (data.test, "instruction")):
+        for qid, docids in part.relevant.items():
+            wanted += len(docids)
+            ids = [name(own[d]) for d in docids if d in own]
+            pairs += _pairs(str(qid), part.queries[qid], [i for i in ids if i in known], known, "", split)
+    return Training(pairs, known, wanted - len(pairs))
+
+
+def _pairs_of_file(path: Path, corpus: list[Api] | None) -> Training:
+    from toolbench.catalogue import Lookup, apis_of_instructions
+    from toolbench.instructions import native
+
+    entries = native.read(str(path))
+    if any("api_list" in entry for entry in entries):
+        apis = apis_of_instructions(entries).apis
+        rows = native.instructions(entries, path.stem, Lookup(apis).find)
+        own = {a.id: a for a in apis}
+        known, name = _naming(apis, corpus)
+        found = [(r.id, r.text, [name(own[i]) for i in r.relevant], r.group) for r in rows]
+    else:
+        if corpus is None:
+            raise UsageError(f"The pairs {path} only name their APIs: say with --corpus where these are described.")
+        known, name = _naming([], corpus)
+        find = Lookup(corpus).find
+        found = [_named(entry, number, find, path) for number, entry in enumerate(entries)]
+    pairs: list[RetrievalPair] = []
+    for query_id, text, relevant, group in found:
+        pairs += _pairs(query_id, text, [i for i in relevant if i in known], known, group, "train")
+    return Training(pairs, known, sum(len(f[2]) for f in found) - len(pairs) + len(entries) - len(found))
+
+
+def _named(entry: dict[str, Any], number: int, find: Find, path: Path) -> tuple[str, str, list[str], str]:
+    """A query with the ids of the APIs that it names; `absent` for one that the corpus does not have."""
+    relevant, text = entry.get("relevant"), entry["query"]
+    if not isinstance(text, str) or not isinstance(relevant, list):
+        raise SourceError(f"{path}: entry {number} has no text for `query` or no list for `relevant`.")
+    names = [n for n in relevant if isinstance(n, list) and len(n) == 3 and all(isinstance(part, str) for part in n)]
+    if len(names) < len(relevant):
+        raise SourceError(f"{path}: entry {number} names a relevant API by other than [category, tool, API].")
+    ids = [api.id if (api := find(*n)) else "absent" for n in names]
+    groups = re.match(r"G([123])", path.stem)
+    return f"{path.stem}/{entry.get('query_id', number)}", text, ids, f"I{groups[1]}" if groups else ""
+
+
+def _held_out(path: Path, corpus: list[Api] | None) -> Training:
+    """The pairs of test files, none of them of split `train`."""
+    case = _of_instructions(path, corpus)
+    splits = {i: split for split, ids in case.queries.slices.get("split", {}).items() for i in ids}
+    groups = {i: group for group, ids in case.queries.slices.get("group", {}).items() for i in ids}
+    pairs: list[RetrievalPair] = []
+    for query_id, text in case.queries.texts.items():
+        known = sorted(i for i in case.queries.relevant[query_id] if i in case.corpus)
+        pairs += _pairs(query_id, text, known, case.corpus, groups[query_id], splits[query_id])
+    return Training(pairs, case.corpus, case.unusable + case.absent)
+
+
+def _pairs(
+    query_id: str, text: str, relevant: Sequence[str], corpus: dict[str, str], group: str, split: str
+) -> list[RetrievalPair]:
+    made: Any = {"category": "", "collection": "", "model": "imported", "group": group or "I1", "split": split}
+    return [
+        RetrievalPair(id=f"{query_id}/{i}", query_id=query_id, query=text, api_id=i, document=corpus[i], **made)
+        for i in dict.fromkeys(relevant)
+    ]

@@ -1,6 +1,6 @@
 """What a training run of the retriever can be told."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -40,6 +40,11 @@ class RetrieverConfig(BaseModel):
     @classmethod
     def _ascending(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(sorted(set(value)))
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> "RetrieverConfig":
+        """A preset by name, with some fields changed."""
+        return cls(**({**cls.paper("minilm").model_dump(), **changes} if name == "paper" else changes))
 
     @classmethod
     def paper(cls, base: str = "google-bert/bert-base-uncased") -> "RetrieverConfig":

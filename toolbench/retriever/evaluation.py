@@ -116,7 +116,9 @@ def plot(measured: Mapping[str, Mapping[str, Any]], form: Format = "svg", metric
     """Bars of one metric by group and over all queries, a series a model."""
     groups = [*sorted({g for summary in measured.values() for g in summary["group"]}), "all"]
     series = {model: [_point(_slice(summary, g), metric) for g in groups] for model, summary in measured.items()}
-    return bars(groups, series, title=f"{metric.upper()} of held-out queries", y=metric.upper(), form=form, percent=True)
+    return bars(
+        groups, series, title=f"{metric.upper()} of held-out queries", y=metric.upper(), form=form, percent=True
+    )
 
 
 def _slice(summary: Mapping[str, Any], group: str) -> Mapping[str, Any] | None:
