@@ -18,8 +18,8 @@ from toolbench.retriever.serving import INDEX, NEWEST, Indexed, corpus_of, index
 from toolbench.retriever.train import TrainResult, train
 
 __all__ = [
-    "INDEX", "KS", "MODEL", "NEWEST", "Bm25Index", "Chosen", "Decision", "Dense", "EmbeddingCache", "Encoder", "Hybrid", "Index",
-    "Indexed", "Measured", "Queries", "Ranking", "RetrieverConfig", "Searcher", "TrainResult", "choose", "compare", "corpus_of",
-    "decide", "dense_over", "evaluate", "finished", "fuse", "identity", "index_in_lake", "measure",
-    "not_worse", "scores", "specification", "train", "train_in_lake",
+    "INDEX", "KS", "MODEL", "NEWEST", "Bm25Index", "Chosen", "Decision", "Dense", "EmbeddingCache", "Encoder",
+    "Hybrid", "Index", "Indexed", "Measured", "Queries", "Ranking", "RetrieverConfig", "Searcher",
+    "TrainResult", "choose", "compare", "corpus_of", "decide", "dense_over", "evaluate", "finished", "fuse",
+    "identity", "index_in_lake", "measure", "not_worse", "scores", "specification", "train", "train_in_lake",
 ]  # fmt: skip

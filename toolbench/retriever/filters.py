@@ -33,7 +33,8 @@ def allowed(lake: Lake, snapshot: Snapshot, api_ids: Sequence[str], filters: Fil
     rows: dict[str, tuple[str, str, str]] = {}
     for entry in snapshot.entries(Api.TABLE):
         columns = lake.table(entry, Api).select(["id", "category", "tool_id", "tool"]).to_pydict()
-        rows |= dict(zip(columns["id"], zip(columns["category"], columns["tool_id"], columns["tool"]), strict=True))
+        named = zip(columns["category"], columns["tool_id"], columns["tool"], strict=True)
+        rows |= dict(zip(columns["id"], named, strict=True))
     categories = _known("category", filters.categories, [{c} for c, _, _ in rows.values()])
     tools = _known("tool", filters.tools, [{i, name} for _, i, name in rows.values()])
     broken = _broken(lake, snapshot) if filters.working else set()

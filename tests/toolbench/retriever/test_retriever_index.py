@@ -77,3 +77,67 @@ def test_queries_must_fit() -> None:
         index.search(np.ones((1, 3), dtype=np.float32), 1)
     with pytest.raises(ValueError, match="at least 1"):
         index.search(np.ones((1, 2), dtype=np.float32), 0)
+
+
+def _crowd(count: int, dimensions: int = 64) -> np.ndarray:  # type: ignore[type-arg]
+    """Unit vectors of which most differ in few directions only, as embeddings of documents do; some are equal."""
+    random = np.random.default_rng(0)
+    vectors = random.standard_normal((count, dimensions)) * np.geomspace(1, 0.01, dimensions)
+    vectors[1::50] = vectors[::50][: len(vectors[1::50])]
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_a_look_at_half_of_the_dimensions_changes_nothing(tmp_path: Path) -> None:
+    vectors = _crowd(5_000)
+    ids = [f"api{i:05}" for i in range(len(vectors))]
+    plain = Index(ids, vectors)
+    plain.save(tmp_path)
+    quick = Index.load(tmp_path)
+    narrowing = quick._narrowing
+    assert narrowing is not None
+    queries = np.concatenate([_crowd(40), vectors[:20]])
+    mask = np.arange(len(ids)) % 3 > 0
+    narrowed = 0
+    for query in queries:
+        possible = narrowing.candidates(query, 5, None, quick.embeddings)
+        narrowed += possible is not None and len(possible) < 500
+        for allowed in (None, mask):
+            expected, scores = plain.search(query[None], 5, allowed)
+            found, found_scores = quick.search(query[None], 5, allowed)
+            assert found == expected
+            assert found_scores.tolist() == scores.tolist()
+    assert narrowed > len(queries) / 2, "the first look leaves out most of them"
+
+
+def test_queries_alone_and_together_find_the_same_in_the_same_order() -> None:
+    vectors = _crowd(300)
+    index = Index([f"api{i:05}" for i in range(300)], vectors)
+    together, scores = index.search(vectors, 4)
+    alone = [index.search(vector[None], 4) for vector in vectors]
+    assert together == [ids[0] for ids, _ in alone]
+    assert scores.tolist() == [row[0].tolist() for _, row in alone]
+
+
+def test_only_what_is_allowed_is_found() -> None:
+    index = Index(["a", "b", "c"], np.array([[1, 0], [1, 0], [0, 1]], dtype=np.float32))
+    mask = np.array([False, True, True])
+    found, scores = index.search(np.array([[1, 0]], dtype=np.float32), 5, mask)
+    assert (found, scores.tolist()) == ([["b", "c"]], [[1.0, 0.0]])
+    nothing, _ = index.search(np.array([[1, 0]], dtype=np.float32), 5, np.zeros(3, dtype=np.bool_))
+    assert nothing == [[]]
+    with pytest.raises(ValueError, match="mask"):
+        index.search(np.array([[1, 0]], dtype=np.float32), 1, np.ones(2, dtype=np.bool_))
+
+
+def test_a_loaded_index_is_mapped_into_memory_not_read(tmp_path: Path) -> None:
+    Index(["a", "b"], np.eye(2, dtype=np.float32)).save(tmp_path)
+    assert isinstance(Index.load(tmp_path).embeddings, np.memmap)
+
+
+def test_files_of_two_indexes_are_refused(tmp_path: Path) -> None:
+    vectors = _crowd(5_000)
+    Index([str(i) for i in range(5_000)], vectors).save(tmp_path / "one")
+    Index([str(i) for i in range(4_500)], vectors[:4_500]).save(tmp_path / "two")
+    (tmp_path / "two" / "head.npy").replace(tmp_path / "one" / "head.npy")
+    with pytest.raises(ToolbenchError, match="not of one index"):
+        Index.load(tmp_path / "one")
