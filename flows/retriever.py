@@ -42,12 +42,13 @@ def train(lake: Lake, draft: Draft, settings: Settings) -> Draft:
         return draft
     spec = specification(view, settings)
     newest = view.models.get(NEWEST)
+    reused = finished(lake, spec) is not None
     if newest is not None and newest.spec == spec:
         entry, note = newest, "unchanged"
     else:
         entry, note = _trained(lake, draft, view, settings, spec, counter)
     counter.finish(note)
-    run = Outcome(STAGE, [], int(bool(note)), time.monotonic() - started).run(NAME, "", json.dumps(entry.metrics))
+    run = Outcome(STAGE, [], int(reused), time.monotonic() - started).run(NAME, "", json.dumps(entry.metrics))
     pairs = entry.metrics["train_pairs"]
     draft.runs.append(asdict(run) | {"shards": 1, "taken_in": pairs, "passed_on": pairs, "specs": [entry.spec]})
     return draft
