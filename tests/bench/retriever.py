@@ -50,7 +50,9 @@ def make(data: Path, lake: Lake, max_tokens: int, folder: Path) -> None:
     corpus = {api.id: document(api) for api in apis}
     encoder = Encoder.load("minilm", max_tokens)
     cache = EmbeddingCache(lake, identity(encoder))
-    made = cache.embed(encoder, list(corpus.values()), lambda _, n, total: print(f"\r{n:,}/{total:,}", end="", flush=True))
+    made = cache.embed(
+        encoder, list(corpus.values()), lambda _, n, total: print(f"\r{n:,}/{total:,}", end="", flush=True)
+    )
     print(f"\r{len(corpus):,} documents: encoded {made.encoded:,}, reused {made.reused:,}")
     changed = [f"{text} (new)" if n % 100 == 0 else text for n, text in enumerate(corpus.values())]
     again = cache.embed(encoder, changed)

@@ -186,10 +186,11 @@ def _write(folder: Path, files: Mapping[str, Sequence[Sequence[Any]]]) -> None:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".") as beside:
         for name, rows in files.items():
             with (Path(beside) / name).open("w", encoding="utf-8", errors="replace", newline="") as out:
+                plain = csv.writer(out, delimiter="\t", lineterminator="\n")
+                quoted = csv.writer(out, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
                 for row in rows:
                     # A carriage return ends a row for those who read, but is not quoted for it by those who write.
                     bare = any("\r" in str(value) for value in row)
-                    quoting = csv.QUOTE_NONNUMERIC if bare else csv.QUOTE_MINIMAL
-                    csv.writer(out, delimiter="\t", lineterminator="\n", quoting=quoting).writerow(row)
+                    (quoted if bare else plain).writerow(row)
         for name in files:
             (Path(beside) / name).replace(folder / name)

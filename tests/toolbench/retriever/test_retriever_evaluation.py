@@ -20,7 +20,8 @@ PAIRS = [pair("q1", "a"), pair("q1", "b"), pair("q2", "a", "I2", "tool"), pair("
 class Fixed:
     """Finds the same for every query, but for `q3`."""
 
-    api_ids = ["a", "b", "c"]
+    def __init__(self) -> None:
+        self.api_ids = ["a", "b", "c"]
 
     def rank(self, queries: list[str], k: int, allowed: object = None) -> list[Ranking]:
         return [Ranking([] if q == "text of q3" else ["a", "b"][:k], [0.5, 0.4][:k]) for q in queries]

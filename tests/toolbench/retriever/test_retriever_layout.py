@@ -31,11 +31,15 @@ def as_theirs(folder: Path, part: str) -> tuple[dict[int, Any], dict[int, str], 
     queries = pd.read_csv(folder / f"{part}.query.txt", sep="\t", names=["qid", "query"], keep_default_na=False)
     labels = pd.read_csv(folder / f"qrels.{part}.tsv", sep="\t", names=["qid", "useless", "docid", "label"])
     assert set(labels.label) <= {1}
-    return documents, dict(zip(queries.qid, queries["query"], strict=True)), set(zip(labels.qid, labels.docid, strict=True))
+    return (
+        documents,
+        dict(zip(queries.qid, queries["query"], strict=True)),
+        set(zip(labels.qid, labels.docid, strict=True)),
+    )
 
 
 # NUL and half surrogates have no place in such a file; the lake has none either.
-_text = st.text(st.characters(codec="utf-8", exclude_characters="\0")) | st.text(st.sampled_from('\t\n\r"\' a,é\u2028'))
+_text = st.text(st.characters(codec="utf-8", exclude_characters="\0")) | st.text(st.sampled_from("\t\n\r\"' a,é\u2028"))
 _query = _text.filter(lambda t: bool(t.strip()))
 
 
@@ -57,7 +61,9 @@ def test_whatever_stands_in_a_text_ours_and_theirs_read_it_back(
     found = read(tmp_path)
     assert [found.documents[n] for n in sorted(found.documents)] == [documents[i] for i in sorted(documents)]
     for part, mine in (("train", found.train), ("test", found.test)):
-        expected = [(t, sorted(w)) for t, w, s in zip(texts, wanted, splits, strict=True) if (s == "train") == (part == "train")]
+        expected = [
+            (t, sorted(w)) for t, w, s in zip(texts, wanted, splits, strict=True) if (s == "train") == (part == "train")
+        ]
         got = [(t, [found.documents[d]["api_name"] for d in sorted(mine.relevant[q])]) for q, t in mine.queries.items()]
         assert got == expected
         theirs = as_theirs(tmp_path, part)
@@ -71,7 +77,9 @@ def test_what_pandas_writes_is_read(tmp_path: Path) -> None:
     contents = [json.dumps(api(t), ensure_ascii=False) for t in texts]
     frame = pd.DataFrame({"docid": [1, 2, 3], "document_content": contents})
     frame.to_csv(tmp_path / "corpus.tsv", sep="\t", index=False)
-    pd.DataFrame([[1, texts[0]], [2, texts[1]]]).to_csv(tmp_path / "train.query.txt", sep="\t", index=False, header=False)
+    pd.DataFrame([[1, texts[0]], [2, texts[1]]]).to_csv(
+        tmp_path / "train.query.txt", sep="\t", index=False, header=False
+    )
     rows = [[1, 0, 3, 1], [1, 0, 1, 1], [2, 0, 2, 1], [2, 0, 3, 0]]
     pd.DataFrame(rows).to_csv(tmp_path / "qrels.train.tsv", sep="\t", index=False, header=False)
     found = read(tmp_path)

@@ -83,7 +83,8 @@ def test_fusing_a_ranking_with_itself_changes_nothing(rankings: list[list[str]],
 
 def test_a_hybrid_weighs_both_sides_and_refuses_two_corpora() -> None:
     class Fixed:
-        api_ids = ["a", "b", "c", "d", "e"]
+        def __init__(self) -> None:
+            self.api_ids = ["a", "b", "c", "d", "e"]
 
         def rank(self, queries: list[str], k: int, allowed: object = None) -> list[Ranking]:
             return [Ranking(["e", "c"], [0.9, 0.8]) for _ in queries]
