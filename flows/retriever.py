@@ -10,10 +10,10 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.parameters import Options, run_name
 from flows.stage import Done, carry_out
-from tasks.train import Chosen, choose_retriever_shard, train_retriever_shard
+from tasks.train import choose_retriever_shard, train_retriever_shard
 from toolbench.lake import Draft, Lake, ModelEntry, Outcome, Snapshot
 from toolbench.progress import Counter
-from toolbench.retriever import NEWEST, finished, specification
+from toolbench.retriever import NEWEST, Chosen, finished, specification
 from toolbench.retriever.evaluation import plot, rows
 from toolbench.settings import Settings
 
@@ -61,7 +61,7 @@ def _trained(
     trained = finished(lake, spec)
     entry = trained or train_retriever_shard(lake, view, settings, settings.retriever.base, counter)
     chosen = choose_retriever_shard(lake, view, settings, entry, counter)
-    draft.models |= chosen.models
+    draft.models.update(chosen.models)
     if chosen.measured:
         _show(chosen)
     if not chosen.decision.promoted:

@@ -205,7 +205,7 @@ def _pairs_of_file(path: Path, corpus: list[Api] | None) -> Training:
         rows = native.instructions(entries, path.stem, Lookup(apis).find)
         own = {a.id: a for a in apis}
         known, name = _naming(apis, corpus)
-        found = [(r.id, r.text, [name(own[i]) for i in r.relevant], r.group) for r in rows]
+        found = [(r.id, r.text, [name(own[i]) for i in r.relevant], str(r.group)) for r in rows]
     else:
         if corpus is None:
             raise UsageError(f"The pairs {path} only name their APIs: say with --corpus where these are described.")
