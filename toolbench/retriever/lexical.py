@@ -5,6 +5,7 @@ keeps its scores in a sparse matrix that is saved and mapped into memory.
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,8 @@ class Bm25Index:
 
         if len(api_ids) != len(documents) or len(set(api_ids)) < len(api_ids):
             raise ValueError(f"{len(documents)} documents do not fit {len(set(api_ids))} API ids")
+        # The package tells its debugging to whoever listens, a flow's log for one.
+        logging.getLogger("bm25s").setLevel(logging.WARNING)
         order = sorted(range(len(api_ids)), key=api_ids.__getitem__)
         words = bm25s.tokenize([documents[i] for i in order], token_pattern=WORD, stopwords=STOPWORDS, **_QUIET)
         retriever = None
