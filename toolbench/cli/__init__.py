@@ -21,6 +21,7 @@ from toolbench.cli import (
     screen,
     serve,
     student,
+    tooleval,
 )
 from toolbench.errors import ToolbenchError
 
@@ -39,6 +40,7 @@ app.add_typer(export.app, name="export")
 app.add_typer(lake.app, name="lake")
 app.add_typer(retriever.app, name="retriever")
 app.add_typer(student.app, name="student")
+app.add_typer(tooleval.app, name="tooleval")
 
 
 def _version(wanted: bool) -> None:
