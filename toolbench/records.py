@@ -375,11 +375,117 @@ class Judgment(Record):
     verdict: Literal["solved", "unsure", "unsolved"]
     reason: str
     model: str
+    """`rule` where no judge was asked."""
     prompt_digest: str
     seed: int
     input_tokens: int
     output_tokens: int
     cost: float
+    fingerprint: str = ""
+    """Of the judge: see `toolbench.tooleval.runs`."""
+    spec: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One turn of an answer as ToolEval tells it: what was said, or a call with its response."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    message: str = ""
+    """What was said; for a call only where it is not made of the fields below in the usual way."""
+    function: str | None = None
+    arguments: str = ""
+    response: str = ""
+    """As the model saw it."""
+    status: int | None = None
+    """ToolBench's code of the call; None if its source does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered(Record):
+    """One query of a test set, with the answer that is evaluated, or without one."""
+
+    TABLE: ClassVar[str] = "answered"
+
+    id: str
+    """The solution's id where the lake has it."""
+    query_id: str
+    """Unique within its split."""
+    split: str
+    query: str
+    functions: str
+    """The offered function definitions, `Finish` included where the source has it, as a JSON list."""
+    relevant: list[str]
+    """Names of the functions the query was written for; empty if unknown."""
+    present: bool
+    """False: the query has no answer, and counts as failed."""
+    finish: Literal["answer", "gave_up", "none"]
+    """How it ended; `none`: without an answer within the budget."""
+    final_answer: str
+    final_arguments: str
+    """The raw arguments of `Finish`, or what the source has in their place."""
+    turns: list[Turn]
+    """Along the path that is judged."""
+    method: str
+    model: str
+    calls: int
+    """API calls of the whole search."""
+    replies: int
+    """The model's replies in the whole search; 0 if its source does not say."""
+    input_tokens: int
+    output_tokens: int
+    cost: float
+    origin: str
+    """Where it came from: a solution's specification, or a file's name."""
+    spec: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote(Record):
+    """One vote of a judge in an evaluation."""
+
+    TABLE: ClassVar[str] = "votes"
+
+    id: str
+    answered_id: str
+    query_id: str
+    split: str
+    question: Literal["answer", "task", "preference"]
+    vote: int
+    order: Literal["", "ours first", "theirs first"] = ""
+    """Which of two answers was shown first."""
+    verdict: str
+    """answer: solved, unsure, unsolved; task: solvable, unsure, unsolvable; preference: ours, theirs, tie."""
+    reason: str
+    model: str
+    """`rule` where no judge was asked."""
+    prompt_digest: str
+    fingerprint: str
+    seed: int
+    input_tokens: int
+    output_tokens: int
+    cost: float
+    spec: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation(Record):
+    """The result of one evaluation."""
+
+    TABLE: ClassVar[str] = "evaluations"
+
+    id: str
+    kind: Literal["pass", "win"]
+    name: str
+    method: str
+    model: str
+    fingerprint: str
+    """Of the judge."""
+    queries: int
+    rate: float
+    """Pass rate or win rate over all queries."""
+    document: str
+    """All of it as JSON text: what `--out` writes."""
     spec: str = ""
 
 
@@ -440,7 +546,7 @@ RECORDS: Mapping[str, type[Record]] = {
     r.TABLE: r
     for r in (
         Tool, Api, Verdict, ResponseKeys, Combination, Instruction, Solution, ApiCall, Conversation, RetrievalPair,
-        Judgment, Reject, Run,
+        Judgment, Answered, Vote, Evaluation, Reject, Run,
     )
 }  # fmt: skip
 

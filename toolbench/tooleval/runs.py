@@ -116,10 +116,9 @@ class QueryResult(Part):
     """Of most votes; `unsure` where none has the most."""
     points: float
     """Mean over the votes: passed 1, unsure as configured, failed 0."""
-    votes: list[float]
-    """The points of each vote that could be read, in order."""
-    unread: int = 0
-    """Votes that could not be read: they count nowhere and are listed in the lake's `rejects`."""
+    votes: list[float | None]
+    """The points of each vote, in order; None for one that could not be read: it is listed in the lake's `rejects`, and
+    with none left the query counts as failed."""
     steps: int
     calls: int
     replies: int
@@ -193,9 +192,9 @@ class ComparisonResult(Part):
     points: float
     """1 won, ½ tie, 0 lost, seen from the run that is compared."""
     won_by: WonBy
-    votes: list[float]
-    """Of the votes on answer quality: 1, ½ (the two orders disagree, or it is a tie), 0."""
-    unread: int = 0
+    votes: list[float | None]
+    """Of the votes on answer quality: 1, ½ (the two orders disagree, or it is a tie), 0; None for one that could not be
+    read in both orders. Empty where nobody was asked."""
 
 
 class WinSplit(Part):
