@@ -55,11 +55,12 @@ def annotate(lake: Lake, draft: Draft, settings: Settings) -> Draft:
     searched = run_shards(lake, annotate_shard, specs, settings, solutions.STAGE, teacher=True)
     draft = finish(draft, searched, flow=NAME, main="solutions", tables=solutions.TABLES, model=model)
     specs = tooleval.plan(draft.view(base), settings, partitions=partitions)
-    judged = run_shards(lake, judge_shard, specs, settings, tooleval.STAGE, teacher=True)
+    judge = settings.as_judge()
+    judged = run_shards(lake, judge_shard, specs, judge, tooleval.STAGE, teacher=True)
     # Judgments of answers that are gone, or that nobody wants judged any more, say nothing.
     voted = [spec.partition for spec in specs]
     clear(draft, base, tooleval.STAGE, tooleval.TABLES, lambda p: p in partitions and p not in voted)
-    return finish(draft, judged, flow=NAME, main="judgments", tables=tooleval.TABLES, model=model)
+    return finish(draft, judged, flow=NAME, main="judgments", tables=tooleval.TABLES, model=judge.teacher.model)
 
 
 def import_file(lake: Lake, draft: Draft, settings: Settings, path: str, limit: int | None) -> Draft:

@@ -37,7 +37,9 @@ class Options(BaseModel):
     def _without_secrets(cls, more: dict[str, Any]) -> dict[str, Any]:
         """Prefect keeps and shows the parameters of every run."""
         for name in more:
-            if name in ("teacher", "apis") or name.startswith(("teacher.api_key", "apis.secrets")):
+            if name in ("teacher", "apis", "judge") or name.startswith(
+                ("teacher.api_key", "judge.api_key", "apis.secrets", "apis.server_key")
+            ):
                 raise ValueError(f"{name} is or may hold a secret, which is no parameter: set it in the environment")
         return more
 
@@ -63,6 +65,7 @@ class Options(BaseModel):
             "apis.hosts": {host: rule.model_dump(mode="json") for host, rule in settings.apis.hosts.items()},
             "catalogue.source": settings.catalogue.source,
             "teacher.base_url": settings.teacher.base_url,
+            "judge.base_url": settings.judge.base_url,
         }
         return self.model_copy(update={"more": {**self.more, **more}})
 

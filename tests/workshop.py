@@ -76,6 +76,7 @@ def settings_for(lake: Lake, teacher_url: str, hub_url: str = "", **sections: An
     """Settings of a test: the seed is fixed, retries are off."""
     hub = {"connect": hub_url, "methods": ["POST"], "rate": 0, "concurrency": 64}
     defaults: dict[str, dict[str, Any]] = {
+        "judge": {"votes": 1},
         "teacher": {"base_url": f"{teacher_url}/v1", "max_retries": 0},
         "apis": {"hosts": {HOST: hub}} if hub_url else {"chain": ("simulated",)},
     }

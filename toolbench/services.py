@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from toolbench.demo import HOST
 from toolbench.errors import ToolbenchError
-from toolbench.settings import HostSettings, Settings
+from toolbench.settings import OFFLINE_MODEL, OPENAI, HostSettings, Settings
 
 
 @contextmanager
@@ -29,7 +29,22 @@ def services(settings: Settings) -> Iterator[Settings]:
             settings = settings.with_(apis={"hosts": {**settings.apis.hosts, HOST: hub}})
         if not settings.catalogue.source:
             settings = settings.with_(catalogue={"source": f"http://{HOST}/index.json"})
-        if settings.teacher.offline:
+        yield stack.enter_context(models(settings))
+
+
+@contextmanager
+def models(settings: Settings) -> Iterator[Settings]:
+    """Start the offline teacher, and one as judge, where settings name none; gives settings that name what answers.
+
+    Raises ToolbenchError if the extra `demo` is not installed.
+    """
+    with ExitStack() as stack:
+        judge, teacher = settings.judge, settings.teacher
+        if judge.model and not judge.base_url and teacher.offline != (judge.model == OFFLINE_MODEL):
+            # Said now: once the teacher has an address, an empty one of the judge would mean the teacher's.
+            url = OPENAI if teacher.offline else f"http://127.0.0.1:{stack.enter_context(_process('teacher'))}/v1"
+            settings = settings.with_(judge={"base_url": url})
+        if teacher.offline:
             port = stack.enter_context(_process("teacher"))
             settings = settings.with_(teacher={"base_url": f"http://127.0.0.1:{port}/v1"})
         yield settings

@@ -18,6 +18,7 @@ from toolbench.errors import UsageError
 
 FILE = "toolbench.toml"
 OFFLINE_MODEL = "offline-teacher"
+OPENAI = "https://api.openai.com/v1"
 _NOT_SETTINGS = ("TOOLBENCH_TEST_", "TOOLBENCH_CONFORMANCE", "TOOLBENCH_OFFLINE_KEY")
 """Variables of the tests and of the offline teacher's own process: no settings, and no typing mistakes either."""
 
@@ -42,7 +43,7 @@ class TeacherSettings(Section):
     model: str = OFFLINE_MODEL
     """The model's name at the endpoint."""
     temperature: float = Field(default=1.0, ge=0, le=2)
-    """Sampling temperature of instruction generation and search; judging always uses 0."""
+    """Sampling temperature of instruction generation and search; a judge has its own."""
     max_concurrency: int = Field(default=16, ge=1, le=4096)
     """Requests under way at once at most, per shard. All shards of a process share what the endpoint is found to take:
     429, 503 and timeouts halve it, answers raise it again."""
@@ -293,10 +294,33 @@ class FusionSettings(Section):
 
 
 class JudgeSettings(Section):
-    """Judging of answers (ToolEval, pass rate)."""
+    """Judging of answers (ToolEval). What is left empty is the teacher's."""
 
-    votes: int = Field(default=1, ge=0, le=25)
+    votes: int = Field(default=3, ge=0, le=25)
     """Votes on each answer; 0: no judging."""
+    base_url: str = ""
+    """The judge's endpoint, ending in /v1, if it is another than the teacher's."""
+    api_key: SecretStr = SecretStr("")
+    """That endpoint's key: the teacher's is sent to no other endpoint than its own."""
+    model: str = ""
+    """The judge's model; `offline-teacher` without a `base_url` is started on a loopback port."""
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    """Sampling temperature of votes."""
+    max_output_tokens: int | None = Field(default=None, ge=16)
+    """Longest reply asked for."""
+    max_concurrency: int | None = Field(default=None, ge=1, le=4096)
+    """Votes under way at once at most, per shard."""
+    budget_calls: int | None = Field(default=None, ge=0)
+    """Votes that one process may ask for, replayed ones not counted; 0: no limit."""
+    budget_tokens: int | None = Field(default=None, ge=0)
+    """Tokens, in and out, that one process may use for votes; 0: no limit."""
+    budget_dollars: float | None = Field(default=None, ge=0)
+    """US dollars by `teacher.prices` that one process may spend on votes; 0: no limit."""
+    counting: Literal["paper", "solvable"] = "paper"
+    """paper: an answer that does not solve its task passes where the judge finds that the task cannot be solved;
+    solvable: every task counts as solvable, as in StableToolBench, and the judge is not asked."""
+    unsure: float = Field(default=0.5, ge=0, le=1)
+    """What an unsure verdict counts in a pass rate."""
 
 
 class WorkSettings(Section):
@@ -353,6 +377,28 @@ class Settings(BaseSettings):
             kept = {field: getattr(section, field) for field in type(section).model_fields}
             changed[name] = type(section).model_validate({**kept, **values})
         return self.model_copy(update=changed)
+
+    def as_judge(self) -> "Settings":
+        """A copy whose teacher is the judge. Raises UsageError if the judge's budget has no price to go by."""
+        own, teacher = self.judge, self.teacher
+        names = ("base_url", "model", "max_output_tokens", "max_concurrency", *_BUDGETS)
+        changed = {name: value for name in names if (value := getattr(own, name)) not in ("", None)}
+        if own.base_url and own.base_url != teacher.base_url:
+            # A teacher that is offline has no key of its own: one that is set is OpenAI's.
+            theirs = own.base_url == OPENAI and teacher.model == OFFLINE_MODEL
+            changed |= {"endpoints": {}} | ({} if theirs else {"api_key": own.api_key})
+        if own.api_key.get_secret_value():
+            changed["api_key"] = own.api_key
+        try:
+            return self.with_(teacher=changed)
+        except ValidationError as error:
+            raise UsageError(
+                f"The judge's settings do not fit the teacher's ({error.errors()[0]['msg']}): change `judge.model`, "
+                "`judge.budget_dollars` or `teacher.prices`."
+            ) from None
+
+
+_BUDGETS = ("budget_calls", "budget_tokens", "budget_dollars")
 
 
 class Loaded(BaseModel):

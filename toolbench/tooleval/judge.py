@@ -1,42 +1,35 @@
-"""Pass rate: does an answer solve its instruction? (ToolLLM, section 3.2; ToolEval.)
+"""The judge beside the search: is an answer that was just found any good? (ToolLLM, section 3.2; ToolEval.)
 
-A judge reads instruction, answer and the calls that were made, and says solved, unsure or unsolved. What has no answer
-is unsolved by rule, no judge is asked. The pass rate counts solved 1, unsure ½, over all instructions.
+What the nightly run asks about every solution; conversations are built from what is not called unsolved. An evaluation
+of the same solutions takes over these votes.
 """
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from toolbench import prompts
 from toolbench.concurrency import in_order
-from toolbench.dialogue import json_in
+from toolbench.dialogue import FINISH
 from toolbench.digests import digest, seed_of
 from toolbench.errors import LakeError
 from toolbench.lake import Lake, Receipt, Snapshot, Spec
 from toolbench.records import Instruction, Judgment, Reject, Reply, Solution
 from toolbench.settings import Settings
+from toolbench.tooleval.answers import Called
+from toolbench.tooleval.asking import ANSWER, ROOM, RULE, Said, answer_case, ask, pin
 from toolbench.world import World, chat_identity
 
 STAGE = "judgments"
 TABLES = ("judgments",)
-VERSION = 1
-
-_ROOM = "toolbench.tooleval"
-_RULE = "rule"
-_VERDICTS = ("solved", "unsure", "unsolved")
-_SCHEMA = {
-    "type": "object",
-    "properties": {"reason": {"type": "string"}, "verdict": {"type": "string", "enum": list(_VERDICTS)}},
-    "required": ["reason", "verdict"],
-    "additionalProperties": False,
-}
+VERSION = 2
 
 
 def plan(view: Snapshot, settings: Settings, *, partitions: Sequence[dict[str, str]]) -> list[Spec]:
     """One shard for every file of solutions in `partitions`; none if settings ask for no votes."""
     if not settings.judge.votes:
         return []
+    judge, pinned = settings.as_judge(), pin(settings, ANSWER)
     specs = []
     for label, solutions in view.files("solutions", partitions):
         specs.append(
@@ -48,8 +41,8 @@ def plan(view: Snapshot, settings: Settings, *, partitions: Sequence[dict[str, s
                 content=solutions.sha256,
                 params={
                     "version": VERSION,
-                    **chat_identity(settings, temperature=0),
-                    "prompts": {n: prompts.load(_ROOM, n).digest for n in ("judge_system", "judge")},
+                    **chat_identity(judge, temperature=settings.judge.temperature),
+                    "judge": pinned.model_dump(),
                     "votes": settings.judge.votes,
                     "seed": settings.seed,
                 },
@@ -67,7 +60,7 @@ def plan(view: Snapshot, settings: Settings, *, partitions: Sequence[dict[str, s
 async def judge(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], None]) -> Receipt:
     """Work on one shard: `votes` judgments of every solution. A vote that cannot be read is a reject.
 
-    Raises TeacherError, TransientError, LakeError.
+    Raises TeacherError, TransientError, BudgetError, LakeError.
     """
     solutions = list(lake.read(spec.inputs["solutions"], Solution))
     texts = {i.id: i.text for i in lake.read(spec.inputs["instructions"], Instruction)}
@@ -77,17 +70,19 @@ async def judge(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], N
             "`toolbench annotate` for the instructions it has now."
         )
     ballots = [(solution, vote) for solution in solutions for vote in range(spec.params["votes"])]
+    judging = settings.as_judge()
+    fingerprint = pin(settings, ANSWER).fingerprint
 
-    async with World(lake, spec, settings, independent=True) as world:
+    async with World(lake, spec, judging, independent=True) as world:
 
         async def one(ballot: tuple[Solution, int]) -> Judgment | Reject:
-            return await _vote(world, spec, ballot[0], texts[ballot[0].instruction_id], ballot[1])
+            return await _vote(world, spec, fingerprint, ballot[0], texts[ballot[0].instruction_id], ballot[1])
 
-        votes = await in_order(ballots, one, limit=world.at_once(settings.teacher.max_concurrency), done=done)
+        votes = await in_order(ballots, one, limit=world.at_once(judging.teacher.max_concurrency), done=done)
         await world.journal.compact()
     judgments = [v for v in votes if isinstance(v, Judgment)]
     rejects = [v for v in votes if isinstance(v, Reject)]
-    verdicts = {name: sum(j.verdict == name for j in judgments) for name in _VERDICTS}
+    verdicts = {name: sum(j.verdict == name for j in judgments) for name in ANSWER.choices}
     return lake.finish(
         spec,
         {Judgment: judgments, Reject: rejects},
@@ -95,55 +90,47 @@ async def judge(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], N
         passed_on=len(judgments),
         usage=world.usage,
         outcomes=verdicts,
-        model=settings.teacher.model,
+        model=judging.teacher.model,
     )
 
 
-async def _vote(world: World, spec: Spec, solution: Solution, text: str, vote: int) -> Judgment | Reject:
+async def _vote(
+    world: World, spec: Spec, fingerprint: str, solution: Solution, text: str, vote: int
+) -> Judgment | Reject:
     if solution.outcome != "solved" or not solution.final_answer.strip():
-        return _judgment(spec, solution, vote, "unsolved", "There is no final answer.", Reply(model=_RULE), 0)
-    calls = [
-        {"function": step.function, "status": step.status}
-        for step in (solution.steps[i] for i in solution.path)
-        if step.function and step.function != "Finish"
-    ]
-    case = {"instruction": text, "answer": solution.final_answer, "calls": calls}
-    messages: list[dict[str, Any]] = [
-        {"role": "system", "content": prompts.load(_ROOM, "judge_system").render()},
-        {"role": "user", "content": prompts.load(_ROOM, "judge").render(case=json.dumps(case, ensure_ascii=False))},
-    ]
+        none = Said("unsolved", "There is no final answer.", Reply(model=RULE), 0)
+        return _judgment(spec, fingerprint, solution, vote, none)
     seed = seed_of(spec.params["seed"], solution.id, vote)
-    reply = await world.chat(f"{solution.id}#{vote}", messages, seed=seed, schema=("verdict", _SCHEMA), temperature=0)
-    try:
-        found = json_in(reply.content)
-        if found["verdict"] in _VERDICTS:
-            return _judgment(spec, solution, vote, found["verdict"], str(found.get("reason", "")), reply, seed)
-        problem = f"the verdict {found['verdict']!r} is none of {', '.join(_VERDICTS)}"
-    except (ValueError, TypeError, KeyError):
-        problem = reply.error or "the reply is not the JSON that was asked for"
+    case = answer_case(text, solution.final_answer, _calls(solution))
+    said = await ask(world, ANSWER, f"{solution.id}#{vote}", case, seed, spec.params["temperature"])
+    if not said.problem:
+        return _judgment(spec, fingerprint, solution, vote, said)
     return Reject(
         id=digest([STAGE, solution.id, vote]),
         stage=STAGE,
         record_id=solution.id,
         reason="unreadable_vote",
-        detail=f"Vote {vote} cannot be counted: {problem}.",
+        detail=f"Vote {vote} cannot be counted: {said.problem}.",
         group=solution.group,
         category=solution.category,
         collection=solution.collection,
-        payload=json.dumps({"reply": reply.content}, ensure_ascii=False),
+        payload=json.dumps({"reply": said.reply.content}, ensure_ascii=False),
         spec=spec.digest,
     )
 
 
-def _judgment(
-    spec: Spec,
-    solution: Solution,
-    vote: int,
-    verdict: Literal["solved", "unsure", "unsolved"],
-    reason: str,
-    reply: Reply,
-    seed: int,
-) -> Judgment:
+def _calls(solution: Solution) -> list[Called]:
+    """The API calls along the chosen path, as `answers.calls_of` gives them for an evaluation."""
+    steps = (solution.steps[i] for i in solution.path)
+    return [
+        Called(s.function, s.arguments or "", s.observation or "", s.status or 0)
+        for s in steps
+        if s.function is not None and s.function != FINISH
+    ]
+
+
+def _judgment(spec: Spec, fingerprint: str, solution: Solution, vote: int, said: Said) -> Judgment:
+    verdict: Literal["solved", "unsure", "unsolved"] = said.choice  # type: ignore[assignment]
     return Judgment(
         id=digest([solution.id, vote]),
         solution_id=solution.id,
@@ -154,12 +141,13 @@ def _judgment(
         split=solution.split,
         vote=vote,
         verdict=verdict,
-        reason=reason,
-        model=reply.model,
-        prompt_digest=spec.params["prompts"]["judge"],
-        seed=seed,
-        input_tokens=reply.input_tokens,
-        output_tokens=reply.output_tokens,
-        cost=reply.cost,
+        reason=said.reason,
+        model=said.reply.model,
+        prompt_digest=prompts.load(ROOM, ANSWER.prompt).digest,
+        seed=said.seed,
+        input_tokens=said.reply.input_tokens,
+        output_tokens=said.reply.output_tokens,
+        cost=said.reply.cost,
+        fingerprint=fingerprint,
         spec=spec.digest,
     )
