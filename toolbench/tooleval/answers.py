@@ -174,7 +174,7 @@ def call_message(function: str, arguments: str, response: str) -> str:
 
 
 def call_turn(message: str) -> Turn:
-    """The turn of a call from its message; one that cannot be read keeps its text, and counts as an invented function."""
+    """The turn of a call from its message; one that cannot be read keeps its text, as the call of an invented name."""
     try:
         value = ast.literal_eval(message) if len(message) <= _MOST_LITERAL else None
     except (ValueError, SyntaxError, RecursionError, MemoryError):

@@ -111,19 +111,7 @@ def attempt(answer: str, calls: Sequence[Called]) -> dict[str, Any]:
 
 def task_case(row: Answered) -> dict[str, Any]:
     """What a judge is shown of a task: the instruction and the functions, no answer."""
-    shown = []
-    for function in functions_of(row):
-        if function["name"] != FINISH:
-            shape = function.get("parameters")
-            parameters = shape.get("properties") if isinstance(shape, dict) else None
-            shown.append(
-                {
-                    "name": function["name"],
-                    "description": str(function.get("description") or "")[:_MOST_DESCRIPTION],
-                    "parameters": {k: _described(v) for k, v in parameters.items()} if isinstance(parameters, dict) else {},
-                    "required": shape.get("required", []) if isinstance(shape, dict) else [],
-                }
-            )  # fmt: skip
+    shown = [_function(function) for function in functions_of(row) if function["name"] != FINISH]
     return {"instruction": row.query, "functions": shown}
 
 
@@ -135,6 +123,18 @@ def functions_of(row: Answered) -> list[dict[str, Any]]:
 def answer_case_of(row: Answered) -> dict[str, Any]:
     """What a judge is shown of a row."""
     return answer_case(row.query, row.final_answer, calls_of(row))
+
+
+def _function(function: Mapping[str, Any]) -> dict[str, Any]:
+    shape = function.get("parameters")
+    shape = shape if isinstance(shape, dict) else {}
+    parameters = shape.get("properties")
+    return {
+        "name": function["name"],
+        "description": str(function.get("description") or "")[:_MOST_DESCRIPTION],
+        "parameters": {k: _described(v) for k, v in parameters.items()} if isinstance(parameters, dict) else {},
+        "required": shape.get("required", []),
+    }
 
 
 def _described(value: Any) -> str:

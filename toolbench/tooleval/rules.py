@@ -1,7 +1,7 @@
 """What needs no judge: the decision table of the pass rate, answers that are none, and majorities.
 
-The table is that of ToolEval's release (ToolLLM, appendix A.5): an answer that solves its task passes; one that does not
-passes only where the task cannot be solved.
+The table is that of ToolEval's release (ToolLLM, appendix A.5): an answer that solves its task passes; one that does
+not passes only where the task cannot be solved.
 """
 
 import re
@@ -77,8 +77,8 @@ _DECLINES = re.compile(
     re.IGNORECASE,
 )
 _COURTESY = re.compile(
-    r"^(?:please|kindly)?,?\s*(?:try again|let me know|feel free|contact|check back|is there anything|if you (?:have|need)|"
-    r"thank you|thanks|hello|hi\b|dear )|\btry again\b",
+    r"^(?:please|kindly)?,?\s*(?:try again|let me know|feel free|contact|check back|is there anything|"
+    r"if you (?:have|need)|thank you|thanks|hello|hi\b|dear )|\btry again\b",
     re.IGNORECASE,
 )
 

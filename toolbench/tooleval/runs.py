@@ -65,8 +65,8 @@ class Rate(Part):
 
     @classmethod
     def of(cls, found: Estimate) -> "Rate":
-        """From an estimate over clusters of votes: `n` are the clusters. Rounded, so that files read well."""
-        return cls(mean=round(found.mean, 9), low=round(found.low, 9), high=round(found.high, 9), n=found.clusters)
+        """From an estimate over queries. Rounded, so that files read well."""
+        return cls(mean=round(found.mean, 9), low=round(found.low, 9), high=round(found.high, 9), n=found.n)
 
     def percent(self) -> str:
         """`52.1% (48.0 to 56.3)`."""
@@ -137,7 +137,7 @@ class SplitResult(Part):
     missing: list[str]
     """Query ids without any answer; each counts as failed. For `all` as `split/id`."""
     pass_rate: Rate
-    """Interval: bootstrap, the votes of a query drawn together."""
+    """Interval: bootstrap over queries, the votes of a query (and the same query in another split) drawn together."""
     vote_rates: list[float]
     """The pass rate by the first vote alone, by the second, and so on."""
     vote_variance: float | None
