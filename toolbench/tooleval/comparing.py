@@ -88,30 +88,35 @@ def path_score(row: Answered) -> float:
 
 
 def outcome(pair: Pair, votes: Sequence[Vote], count: int) -> ComparisonResult:
-    """What the rules and the votes on one pair come to; the order of the votes does not matter."""
+    """What the rules and the votes on one pair come to; the order of the votes does not matter.
+
+    Where the two orders disagree, or the votes do, it is a tie; where the judge sees no difference in quality, or none
+    of its votes can be read, the path decides.
+    """
     points, why = before_quality(pair)
     cast: list[float | None] = []
     if points is None and pair.asks:
-        cast = [_both_orders(votes, number) for number in range(count)]
-        points = {"ours": 1.0, "theirs": 0.0}.get(majority((_name(p) for p in cast if p is not None), "tie"))
-        why = "quality"
+        said = [_both_orders(votes, number) for number in range(count)]
+        cast = [None if name is None else _POINTS.get(name, 0.5) for name in said]
+        found = majority([name for name in said if name], "disagreement") if any(said) else "tie"
+        if found != "tie":
+            points, why = _POINTS.get(found, 0.5), "quality"
     if points is None:
         ours, theirs = path_score(pair.ours), path_score(pair.theirs)
         points, why = (0.5, "even") if ours == theirs else (float(ours > theirs), "path")
     return ComparisonResult(query_id=pair.ours.query_id, split=pair.ours.split, points=points, won_by=why, votes=cast)
 
 
-def _both_orders(votes: Sequence[Vote], number: int) -> float | None:
-    """One vote: 1 or 0 if both orders agree, ½ if they do not; None if one of them could not be read."""
+_POINTS: Mapping[str, float] = {"ours": 1.0, "theirs": 0.0}
+
+
+def _both_orders(votes: Sequence[Vote], number: int) -> str | None:
+    """One vote: ours, theirs or tie if both orders agree; None if one of them could not be read."""
     said = {v.order: v.verdict for v in votes if v.vote == number}
     if any(order not in said for order in _ORDERS):
         return None
     first, second = (said[order] for order in _ORDERS)
-    return {"ours": 1.0, "theirs": 0.0}.get(first, 0.5) if first == second else 0.5
-
-
-def _name(points: float) -> str:
-    return {1.0: "ours", 0.0: "theirs"}.get(points, "tie")
+    return first if first == second else "disagreement"
 
 
 def plan(

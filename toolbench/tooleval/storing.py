@@ -64,7 +64,8 @@ def put_run(lake: Lake, run: EvaluationRun) -> Receipt:
     spec = Spec(
         stage=EVALUATION_STAGE,
         label=run.name,
-        partition={"evaluation": run.id},
+        # A later result of the same name and judge takes the place of an earlier one.
+        partition=_place(run),
         records=[run.id],
         content=digest(document),
         params={"version": _VERSION, "judge": run.judge.model_dump()},
@@ -86,12 +87,13 @@ def put_run(lake: Lake, run: EvaluationRun) -> Receipt:
     return lake.receipt(spec.digest) or lake.finish(spec, {Evaluation: [row]}, taken_in=1, passed_on=1)
 
 
+def _place(run: EvaluationRun) -> Partition:
+    against = {} if isinstance(run, PassRun) else {"against": run.against}
+    counting = {"counting": run.counting} if isinstance(run, PassRun) else {}
+    return {"evaluation": run.name, "kind": run.kind, "judge": run.fingerprint, **counting, **against}
+
+
 def runs_of(lake: Lake, view: Snapshot) -> list[EvaluationRun]:
     """All results that a snapshot holds, by name and id. Raises LakeError, SourceError if one cannot be read."""
     rows = sorted(lake.rows(view, Evaluation), key=lambda r: (r.name, r.kind, r.id))
     return [parse(row.document, f"The evaluation {row.id} of {lake.uri}") for row in rows]
-
-
-def answered_of(lake: Lake, entries: Sequence[Entry]) -> list[Answered]:
-    """The rows of some shards, in order."""
-    return list(lake.read(entries, Answered))
