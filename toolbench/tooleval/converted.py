@@ -2,7 +2,7 @@
 
     {query id: {"query", "available_tools", "answer": {"method", "total_steps", "final_answer", "answer_details"}}}
 
-`answer_details` nests {"role", "message", "next": [what came then]}. Several that came next are read one after the other.
+`answer_details` nests {"role", "message", "next": [what came then]}; several that came next are read in turn.
 """
 
 import json

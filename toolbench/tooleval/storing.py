@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from toolbench.digests import digest
-from toolbench.lake import Entry, Lake, Partition, Receipt, Snapshot, Spec, labels
+from toolbench.lake import Lake, Partition, Receipt, Snapshot, Spec, labels
 from toolbench.records import Answered, Evaluation, Reject
 from toolbench.schemas import as_dict
 from toolbench.tooleval.runs import EvaluationRun, PassRun, dump, parse

@@ -142,6 +142,9 @@ def _content(
         if "instruction" in block and "answer" in block:
             judged = judge.verdict(block)
             return _json(_shaped(wanted, {"verdict": judged.verdict, "reason": judged.reason}, rng))
+        if "instruction" in block and isinstance(block.get("functions"), list):
+            found = judge.task_status(block)
+            return _json(_shaped(wanted, {"task_status": found.verdict, "reason": found.reason}, rng))
         name, choices = next(_enums(wanted), ("", []))
         if name and sum(isinstance(block.get(choice), dict) for choice in choices) == 2:
             choice, reason = judge.preference(block, choices)

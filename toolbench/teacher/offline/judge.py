@@ -62,6 +62,22 @@ def verdict(block: Mapping[str, Any]) -> Verdict:
     return Verdict("unsure", f"The answer takes up only part of what was asked{missing}.")
 
 
+def task_status(block: Mapping[str, Any]) -> Verdict:
+    """Judges `{"instruction", "functions"}`: can the functions give what is asked, by the words they share with it?
+
+    `verdict` is `solvable`, `unsure` or `unsolvable`.
+    """
+    functions = [f for f in block["functions"] if isinstance(f, dict)]
+    offered = {word for f in functions for word in stems(f"{f.get('name')} {f.get('description')}")}
+    asked = [clause for clause in clauses(str(block.get("instruction") or "")) if not clause.startswith(_TOLD)]
+    met = [bool(offered & set(stems(clause))) for clause in asked]
+    if not functions or not any(met):
+        return Verdict("unsolvable", "None of the functions has to do with what is asked.")
+    if 2 * sum(met) < len(met):
+        return Verdict("unsure", "The functions have to do with a part of what is asked.")
+    return Verdict("solvable", "The functions have to do with what is asked.")
+
+
 def _final(answer: Any) -> tuple[str, bool]:
     """The answer's text and whether it gives up; the raw arguments of `Finish` are read too."""
     if isinstance(answer, str) and answer.lstrip().startswith("{"):
