@@ -33,6 +33,10 @@ class TransientError(ToolbenchError):
     """The outside world failed in a way that a later try may cure."""
 
 
+class GateError(ToolbenchError):
+    """A result is worse than what was asked for."""
+
+
 class BudgetError(ToolbenchError):
     """A limit in calls, tokens or dollars is reached."""
 

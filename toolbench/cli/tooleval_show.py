@@ -12,15 +12,16 @@ from toolbench.records import Reject
 from toolbench.tooleval.runs import Checks, EvaluationRun, PassRun, WinRun, dump
 
 _EXAMPLES = 5
-_PERCENT = (
-    ("finish_rate", "finished"),
-    ("valid_call_rate", "valid calls"),
-    ("hallucination_rate", "invented"),
-    ("api_error_rate", "API errors"),
-    ("argument_validity", "arguments"),
-    ("relevant_coverage", "relevant"),
-)
-_MEANS = ("steps", "calls", "replies", "tokens")
+_PERCENT = {
+    "finish_rate": "final answer given",
+    "valid_call_rate": "valid calls",
+    "hallucination_rate": "invented functions",
+    "api_error_rate": "API errors",
+    "argument_validity": "valid arguments",
+    "relevant_coverage": "relevant APIs called",
+}
+_MEANS = {"steps": "steps", "calls": "API calls", "replies": "replies", "tokens": "tokens"}
+_TITLES = (*_PERCENT.values(), *_MEANS.values(), "cost")
 
 
 def show_pass(run: PassRun, *, as_json: bool) -> None:
@@ -39,10 +40,12 @@ def show_pass(run: PassRun, *, as_json: bool) -> None:
     Console().print(rates)
     typer.echo("")
     counted = Table(box=None, pad_edge=False)
-    for name in ("split", *(title for _, title in _PERCENT), *_MEANS, "cost"):
-        counted.add_column(name, justify="left" if name == "split" else "right")
+    counted.add_column("without a judge", no_wrap=True)
     for split in run.splits:
-        counted.add_row(split.split, *_figures(split.checks))
+        counted.add_column(split.split, justify="right")
+    columns = [_figures(split.checks) for split in run.splits]
+    for title, *figures in zip(_TITLES, *columns, strict=True):
+        counted.add_row(title, *figures)
     Console().print(counted)
     typer.echo("")
     _say_missing(run)
@@ -68,7 +71,7 @@ def _say_judge(run: EvaluationRun) -> None:
 
 
 def _figures(checks: Checks) -> list[str]:
-    shares = [getattr(checks, name) for name, _ in _PERCENT]
+    shares = [getattr(checks, name) for name in _PERCENT]
     means = [getattr(checks, name) for name in _MEANS]
     return [
         *("" if share is None else f"{100 * share:.1f}%" for share in shares),
@@ -84,7 +87,9 @@ def show_win(run: WinRun, *, as_json: bool) -> None:
         return
     table = Table(title=f"{run.name} against {run.against}", title_justify="left", box=None, pad_edge=False)
     for name in ("split", "queries", "won", "tied", "lost", "win rate (95%)", "p", "decided by"):
-        table.add_column(name, justify="left" if name in ("split", "decided by") else "right")
+        table.add_column(
+            name, justify="left" if name in ("split", "decided by") else "right", no_wrap=name != "decided by"
+        )
     for split in run.splits:
         why = ", ".join(f"{name} {count}" for name, count in split.won_by.items())
         counts = [f"{n:,}" for n in (split.queries, split.wins, split.ties, split.losses)]

@@ -45,7 +45,7 @@ def pass_rate(
         raise UsageError(f"There is no query to evaluate in {gathered.label}: name other --instructions or --split.")
     if not settings.judge.votes:
         raise UsageError("An evaluation needs votes, and judge.votes is 0: give --votes.")
-    name = name or _name(gathered.rows)
+    name = name or _name(gathered.rows) or gathered.label
     stored = put_answered(lake, name, gathered.rows, settings.work.shard_size, gathered.rejects)
     answered = [receipt.tables["answered"] for receipt in stored]
     receipts = work(voting.STAGE, voting.plan(view, settings, answered, gathered.earlier))
@@ -108,4 +108,4 @@ def _name(rows: Sequence[Answered]) -> str:
     """What a run is called where nobody says: how and by whom it was searched."""
     present = [row for row in rows if row.present]
     parts = [{row.method for row in present}, {row.model for row in present}]
-    return " ".join(next(iter(p)) if len(p) == 1 else "mixed" for p in parts if p and p != {""}) or "nothing"
+    return " ".join(next(iter(p)) if len(p) == 1 else "mixed" for p in parts if p and p != {""})
