@@ -12,6 +12,7 @@ from toolbench.records import Reject
 from toolbench.tooleval.runs import Checks, EvaluationRun, PassRun, WinRun, dump
 
 _EXAMPLES = 5
+_WIDE = 140
 _PERCENT = {
     "finish_rate": "final answer given",
     "valid_call_rate": "valid calls",
@@ -37,7 +38,7 @@ def show_pass(run: PassRun, *, as_json: bool) -> None:
         variance = "" if split.vote_variance is None else f"{split.vote_variance:.4f}"
         rate = split.pass_rate.percent()
         rates.add_row(split.split, f"{split.queries:,}", f"{len(split.missing):,}", rate, by_vote, variance)
-    Console().print(rates)
+    _print(rates)
     typer.echo("")
     counted = Table(box=None, pad_edge=False)
     counted.add_column("without a judge", no_wrap=True)
@@ -46,12 +47,18 @@ def show_pass(run: PassRun, *, as_json: bool) -> None:
     columns = [_figures(split.checks) for split in run.splits]
     for title, *figures in zip(_TITLES, *columns, strict=True):
         counted.add_row(title, *figures)
-    Console().print(counted)
+    _print(counted)
     typer.echo("")
     _say_missing(run)
     if run.test_set == "answers":
         typer.echo("No --instructions were given: the answered queries are the denominator, none can be missing.")
     _say_judge(run)
+
+
+def _print(table: Table) -> None:
+    """In full where nobody looks at a terminal's width."""
+    console = Console()
+    Console(width=None if console.is_terminal else _WIDE).print(table)
 
 
 def _say_missing(run: PassRun) -> None:
@@ -86,15 +93,15 @@ def show_win(run: WinRun, *, as_json: bool) -> None:
         typer.echo(dump(run), nl=False)
         return
     table = Table(title=f"{run.name} against {run.against}", title_justify="left", box=None, pad_edge=False)
-    for name in ("split", "queries", "won", "tied", "lost", "win rate (95%)", "p", "decided by"):
-        table.add_column(
-            name, justify="left" if name in ("split", "decided by") else "right", no_wrap=name != "decided by"
-        )
+    table.add_column("split", no_wrap=True)
+    for name in ("queries", "won", "tied", "lost", "win rate (95%)", "p"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("decided by")
     for split in run.splits:
         why = ", ".join(f"{name} {count}" for name, count in split.won_by.items())
         counts = [f"{n:,}" for n in (split.queries, split.wins, split.ties, split.losses)]
         table.add_row(split.split, *counts, split.win_rate.percent(), f"{split.p_value:.3f}", why)
-    Console().print(table)
+    _print(table)
     _say_judge(run)
 
 

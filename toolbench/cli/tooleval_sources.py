@@ -93,6 +93,18 @@ def from_files(place: Path, test_set: Sequence[Query] | None) -> Gathered:
     return Gathered(found, place.name, whole=test_set is not None, rejects=rejects)
 
 
+def _left(rows: Sequence[Answered]) -> list[Reject]:
+    """Answers that belong to no query."""
+    return [
+        _reject(
+            f"{row.origin}#{row.query_id}",
+            "not_in_test_set",
+            f"{row.origin} answers no query of the test set ({row.query_id}), or one that is answered already.",
+        )
+        for row in rows
+    ]
+
+
 def _reject(name: str, reason: str, detail: str) -> Reject:
     return Reject(id=digest([_STAGE, name, detail]), stage=_STAGE, record_id=name, reason=reason, detail=detail)
 
@@ -180,8 +192,8 @@ def from_lake(lake: Lake, view: Snapshot, files: Sequence[Path], splits: Sequenc
         for r in left
     ]
     before = sorted({e.spec for e in view.entries("judgments")})
-    label = f"snapshot {view.number} of {Path(lake.uri).name}"
-    return Gathered(rows, label, rejects=rejects, earlier=before)
+    # No snapshot number: what does not change what is evaluated changes no byte of the result.
+    return Gathered(rows, f"lake {Path(lake.uri).name}", rejects=rejects, earlier=before)
 
 
 def _text(row: Answered) -> str:

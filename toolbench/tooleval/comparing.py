@@ -112,7 +112,7 @@ _POINTS: Mapping[str, float] = {"ours": 1.0, "theirs": 0.0}
 
 def _both_orders(votes: Sequence[Vote], number: int) -> str | None:
     """One vote: ours, theirs or tie if both orders agree; None if one of them could not be read."""
-    said = {v.order: v.verdict for v in votes if v.vote == number}
+    said: dict[str, str] = {v.order: v.verdict for v in votes if v.vote == number}
     if any(order not in said for order in _ORDERS):
         return None
     first, second = (said[order] for order in _ORDERS)
