@@ -86,10 +86,7 @@ def from_files(place: Path, test_set: Sequence[Query] | None) -> Gathered:
         found, left = matched(own.values(), rows)
     else:
         found, left = matched(test_set, rows)
-    rejects += [
-        _reject(r.origin, "not_in_test_set", f"{r.origin} answers no query of the test set, or one that is answered.")
-        for r in left
-    ]
+    rejects += _left(left)
     return Gathered(found, place.name, whole=test_set is not None, rejects=rejects)
 
 
@@ -187,10 +184,7 @@ def from_lake(lake: Lake, view: Snapshot, files: Sequence[Path], splits: Sequenc
         texts = {" ".join(q.text.split()): q for q in test_set}
         answers = [replace(a, query_id=q.query_id, split=q.split) for a in answers if (q := texts.get(_text(a)))]
         rows, left = matched(test_set, answers)
-    rejects = [
-        _reject(r.id, "not_in_test_set", f"Solution {r.id} answers no query of the test set, or one that is answered.")
-        for r in left
-    ]
+    rejects = _left(left)
     before = sorted({e.spec for e in view.entries("judgments")})
     # No snapshot number: what does not change what is evaluated changes no byte of the result.
     return Gathered(rows, f"lake {Path(lake.uri).name}", rejects=rejects, earlier=before)

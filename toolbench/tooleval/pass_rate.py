@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 from toolbench.digests import digest
 from toolbench.lake import Usage
@@ -101,6 +102,7 @@ def _result(row: Answered, cast: Sequence[Vote], count: int, counting: Counting,
     points = [rules.points(p, unsure) if p else None for p in passings]
     status: AnswerStatus = rules.majority(answer.values(), "unsure" if answer else "unsolved")  # type: ignore[assignment]
     verdict: Passing = rules.majority(read, "unsure" if read else "failed")  # type: ignore[assignment]
+    tasks: TaskStatus | Literal[""] = rules.majority(task.values(), "unsure") if task else ""  # type: ignore[assignment]
     counted = [p for p in points if p is not None]
     return QueryResult(
         query_id=row.query_id,
@@ -108,7 +110,7 @@ def _result(row: Answered, cast: Sequence[Vote], count: int, counting: Counting,
         answered=row.present,
         rule=rule,
         status=status,
-        task=rules.majority(task.values(), "unsure") if task else "",  # type: ignore[arg-type]
+        task=tasks,
         verdict=verdict,
         points=round(statistics.fmean(counted), 9) if counted else 0.0,
         votes=points,
@@ -123,9 +125,9 @@ def _result(row: Answered, cast: Sequence[Vote], count: int, counting: Counting,
 
 def _passing(answer: str | None, task: str | None, rule: Rule, counting: Counting) -> Passing | None:
     """What one vote comes to; None if a part of it could not be read."""
-    status: AnswerStatus = answer or "unsolved"  # type: ignore[assignment]
     if answer is None:
         return None
+    status: AnswerStatus = answer  # type: ignore[assignment]
     if not rules.asks_for_task(status, rule, counting):
         return rules.decide(status, "solvable")
     found: TaskStatus | None = task  # type: ignore[assignment]

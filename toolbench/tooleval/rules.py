@@ -68,7 +68,7 @@ RULE_REASONS: Mapping[Rule, str] = {
     "apology": "The final answer only apologises.",
 }
 
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_PART = re.compile(r"(?<=[.!?])\s+|\n+|[,;]?\s+(?:but|however),?\s+")
 _DECLINES = re.compile(
     r"\b(?:sorry|apologi[sz]e|apologies|regret|i (?:give|gave) up)\b|"
     r"\b(?:i|we) (?:am|was|are|were|'m|have been) (?:currently )?(?:unable|not able)\b|"
@@ -77,21 +77,22 @@ _DECLINES = re.compile(
     re.IGNORECASE,
 )
 _COURTESY = re.compile(
-    r"^(?:please|kindly)?,?\s*(?:try again|let me know|feel free|contact|check back|is there anything|"
-    r"if you (?:have|need)|thank you|thanks|hello|hi\b|dear )|\btry again\b",
+    r"^(?:please|kindly)?,?\s*(?:try again|let me know|feel free|check back|is there anything|if you (?:have|need)|"
+    r"thank you|thanks|hello|hi\b|dear )",
     re.IGNORECASE,
 )
+_TELLS = re.compile(r":|\d")
 
 
 def only_apologises(answer: str) -> bool:
-    """True if every sentence declines or is a courtesy, and one declines: what is left tells nothing.
+    """True if every part declines or is a courtesy, and one declines: what is left tells nothing.
 
     Strict on purpose: an answer that apologises for a part and gives the rest is the judge's to weigh.
     """
-    sentences = [s.strip() for s in _SENTENCE.split(answer.replace("’", "'")) if s.strip(" .!?-")]
-    return any(map(_DECLINES.search, sentences)) and all(
-        _COURTESY.search(s) or (_DECLINES.search(s) and not re.search(r"\b(?:but|however)\b|:|\d", s))
-        for s in sentences
+    parts = [part.strip() for part in _PART.split(answer.replace("’", "'")) if part.strip(" .!?-")]
+    declining = [bool(_DECLINES.search(part)) and not _TELLS.search(part) for part in parts]
+    return any(declining) and all(
+        declines or _COURTESY.search(part) for part, declines in zip(parts, declining, strict=True)
     )
 
 
