@@ -15,7 +15,7 @@ Finish = Literal["answer", "gave_up", "none"]
 
 _FAILED = 11
 """ToolBench's code of a response that is an error: for sources that do not say a call's code."""
-_ANSWERED, _GAVE_UP = 3, 4
+_GAVE_UP = 4
 _MOST_LITERAL = 200_000
 """Characters of a call's message that are read as a literal."""
 
@@ -81,10 +81,11 @@ def of_solution(
     end = path[-1] if path else None
     raw = (end.arguments or "") if end else ""
     finish: Finish = "none"
-    if solution.outcome == "gave_up" or (end and end.status == _GAVE_UP):
-        finish = "gave_up"
-    elif solution.outcome == "solved":
+    if solution.outcome == "solved":
         finish = "answer"
+    elif shown and shown[-1].status == _GAVE_UP:
+        # A search may give up on one branch and then run out of budget on another, without having chosen a path.
+        finish = "gave_up"
     return Answered(
         id=solution.id,
         query_id=query.query_id,

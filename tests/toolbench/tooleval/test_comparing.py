@@ -28,7 +28,7 @@ def asked(both: Pair, *said: tuple[str, str]) -> list[Vote]:
 ALIKE = pair(an_answer(), an_answer(id="b", final_answer="It pours."))
 
 
-@pytest.mark.parametrize(("our", "their"), product(["solved", "unsure", "unsolved"], repeat=2))
+@pytest.mark.parametrize(("our", "their"), list(product(["solved", "unsure", "unsolved"], repeat=2)))
 def test_the_better_status_wins_whatever_the_rest(our: str, their: str) -> None:
     rank = ["unsolved", "unsure", "solved"]
     points, why = before_quality(pair(an_answer(turns=[a_call()] * 9), an_answer(), our, their))

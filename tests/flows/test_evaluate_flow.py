@@ -1,0 +1,45 @@
+"""evaluate: searched, judged, published, gated; the lake's own solutions stay as they are."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from workshop import Factory
+
+from flows.evaluate import evaluate
+from toolbench.errors import GateError, UsageError
+from toolbench.lake import Lake
+from toolbench.tooleval.runs import PassRun, WinRun
+from toolbench.tooleval.storing import runs_of
+
+MakeOptions = Callable[..., Any]
+JUDGE = {"judge.votes": 1}
+
+
+def test_a_model_is_evaluated_published_and_held_to_a_gate(
+    factory: Factory, tmp_path: Path, options: MakeOptions
+) -> None:
+    shutil.copytree(factory.lake.uri, tmp_path / "lake")
+    lake = Lake(str(tmp_path / "lake"))
+    before = lake.snapshot()
+    with pytest.raises(GateError, match=r"The pass rate of m dfsdt is .* below the 100\.0% that were asked for"):
+        evaluate(options(lake.uri, JUDGE), name="m", splits=["G1_tool"], least=1.0)
+    view = lake.snapshot()
+    assert view.flow == "evaluate"
+    assert view.entries("solutions") == before.entries("solutions")
+    runs = runs_of(lake, view)
+    passes = {r.method: r for r in runs if isinstance(r, PassRun)}
+    assert passes.keys() == {"react", "dfsdt"}
+    queries = {r: [(q.split, q.query_id) for q in run.queries] for r, run in passes.items()}
+    assert queries["react"] == queries["dfsdt"] != []
+    assert {split for split, _ in queries["react"]} == {"G1_tool"}
+    assert all(run.splits[-1].missing == [] and run.model == "offline-teacher" for run in passes.values())
+    (win,) = (r for r in runs if isinstance(r, WinRun))
+    assert (win.run, win.reference) == (passes["dfsdt"].id, passes["react"].id)
+    # Again, with its own result as the reference: nothing is asked, nothing is published, nothing is worse.
+    done = evaluate(options(lake.uri, JUDGE), name="m", splits=["G1_tool"], least=0.0, reference="m dfsdt")
+    assert done.snapshot == view.number
+    with pytest.raises(UsageError, match="There is no result 'x'"):
+        evaluate(options(lake.uri, JUDGE), splits=["G1_tool"], reference="x")
