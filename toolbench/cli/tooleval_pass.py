@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from toolbench.cli import options as o
-from toolbench.cli.tooleval_show import say_rejects, show_pass, write_out
 from toolbench.errors import ToolbenchError, UsageError
 from toolbench.lake import Draft, Lake, Snapshot
 from toolbench.settings import Settings
-from toolbench.tooleval.evaluate import Evaluated, here, pass_rate
-from toolbench.tooleval.gathering import Gathered
+
+if TYPE_CHECKING:
+    from toolbench.tooleval.evaluate import Evaluated
+    from toolbench.tooleval.gathering import Gathered
 
 Answers = Annotated[
     Path | None,
@@ -62,6 +63,8 @@ def pass_(
 
     Example: toolbench tooleval pass --answers data/answer --instructions G1_instruction.json --votes 3
     """
+    from toolbench.cli.tooleval_show import say_rejects, show_pass, write_out
+
     settings = judging(lake, votes, judge_model, judge_url, counting, seed)
     opened = Lake(settings.lake)
     view = opened.snapshot()
@@ -88,7 +91,7 @@ def judging(
 
 def gather(
     lake: Lake, view: Snapshot, answers: Path | None, instructions: Sequence[Path], split: str | None
-) -> Gathered:
+) -> "Gathered":
     """The answers that the flags name. Raises UsageError if there are none."""
     from toolbench.cli import tooleval_sources as sources
 
@@ -101,18 +104,20 @@ def gather(
 
 
 def evaluated(
-    lake: Lake, view: Snapshot, settings: Settings, wanted: Sequence[tuple[Gathered, str]], draft: Draft
-) -> list[Evaluated]:
+    lake: Lake, view: Snapshot, settings: Settings, wanted: "Sequence[tuple[Gathered, str]]", draft: Draft
+) -> "list[Evaluated]":
     """Pass rates of some gathered answers with their names; the offline judge is started if settings ask for it."""
+    from toolbench.cli.watch import bars
     from toolbench.services import models
+    from toolbench.tooleval.evaluate import here, pass_rate
 
     lake.id  # noqa: B018 - a lake that cannot be written says so before anybody is asked
-    with models(settings) as resolved:
+    with models(settings) as resolved, bars():
         work = here(lake, resolved)
         return [pass_rate(lake, view, resolved, g, draft, work, name=name) for g, name in wanted]
 
 
-def _export(found: Evaluated, folder: Path) -> None:
+def _export(found: "Evaluated", folder: Path) -> None:
     from toolbench.tooleval import converted, results
 
     run = found.run

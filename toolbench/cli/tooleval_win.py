@@ -1,17 +1,18 @@
 """`toolbench tooleval win`: how often one run's answers beat another's."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from toolbench.cli import options as o
 from toolbench.cli import tooleval_pass as p
-from toolbench.cli.tooleval_show import say_rejects, show_win, write_out
 from toolbench.errors import ToolbenchError, UsageError
 from toolbench.lake import Draft, Lake, Snapshot
-from toolbench.tooleval.gathering import Gathered
-from toolbench.tooleval.runs import WinRun
+
+if TYPE_CHECKING:
+    from toolbench.tooleval.gathering import Gathered
+    from toolbench.tooleval.runs import WinRun
 
 
 def register(app: typer.Typer) -> None:
@@ -48,6 +49,8 @@ def win(
 
     Example: toolbench tooleval win --answers mine --against data/answer --instructions G1_instruction.json
     """
+    from toolbench.cli.tooleval_show import say_rejects, show_win, write_out
+    from toolbench.cli.watch import bars
     from toolbench.services import models
     from toolbench.tooleval.evaluate import here, win_rate
 
@@ -63,7 +66,8 @@ def win(
         both = p.evaluated(opened, view, resolved, wanted, draft)
         if both[0].run.name == both[1].run.name:
             raise UsageError(f"Both runs are called {both[0].run.name!r}: give --name or --reference-name.")
-        run, rejects = win_rate(opened, resolved, both[0], both[1], draft, here(opened, resolved))
+        with bars():
+            run, rejects = win_rate(opened, resolved, both[0], both[1], draft, here(opened, resolved))
     opened.publish(draft, "tooleval win")
     if export:
         _export(run, export)
@@ -73,9 +77,12 @@ def win(
     say_rejects([*both[0].rejects, *both[1].rejects, *rejects], quiet=json_)
 
 
-def _reference(lake: Lake, view: Snapshot, against: str, files: list[Path], split: str | None) -> tuple[Gathered, str]:
+def _reference(
+    lake: Lake, view: Snapshot, against: str, files: list[Path], split: str | None
+) -> "tuple[Gathered, str]":
     """The answers to compare with, and what they are called. Raises UsageError if there are none."""
     from toolbench.records import Answered
+    from toolbench.tooleval.gathering import Gathered
 
     if against.startswith("snapshot:") and against.removeprefix("snapshot:").isdecimal():
         number = int(against.removeprefix("snapshot:"))
@@ -92,7 +99,7 @@ def _reference(lake: Lake, view: Snapshot, against: str, files: list[Path], spli
     )
 
 
-def _export(run: WinRun, folder: Path) -> None:
+def _export(run: "WinRun", folder: Path) -> None:
     from toolbench.tooleval import results
 
     names = "_".join(name.replace("/", "_").replace(" ", "_") for name in (run.against, run.name))

@@ -150,6 +150,13 @@ class _bars:
         self._bars.stop()
 
 
+@contextmanager
+def bars() -> Iterator[None]:
+    """Progress of the stages that work in this process."""
+    with _bars() as shown, progress.listening(shown.show):
+        yield
+
+
 def _summary(draft: Draft) -> None:
     if not draft.runs:
         return

@@ -39,7 +39,7 @@ def test_the_lakes_answers_are_judged_and_files_of_them_give_the_same(place: lis
     assert ours.splits[-1].pass_rate.percent() in done.output
     assert f"fingerprint {ours.fingerprint}" in done.output
     assert "relevant APIs called" in done.output
-    said = json.loads(run("pass", *place, "--name", "mine", "--json").output)
+    said = json.loads(run("pass", *place, "--name", "mine", "--json").stdout)
     assert said == json.loads((tmp_path / "mine.json").read_text())
     done = run("pass", *place, "--answers", "out/converted", "--name", "files", "--out", "files.json")
     assert "the answered queries are the denominator" in done.output
@@ -49,7 +49,7 @@ def test_the_lakes_answers_are_judged_and_files_of_them_give_the_same(place: lis
     assert answers == {(q.split, q.query_id): q.status for q in ours.queries if q.answered}
     done = run("win", *place, "--name", "mine", "--against", "files", "--json", "--export", "out/win")
     assert done.exit_code == 0, done.output
-    found: dict[str, Any] = json.loads(done.output)
+    found: dict[str, Any] = json.loads(done.stdout)
     assert (found["name"], found["against"], found["splits"][-1]["losses"]) == ("mine", "files", 0)
     assert len(list((tmp_path / "out" / "win").iterdir())) == len(found["splits"]) - 1
 
