@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workshop import Factory
+from workshop import Factory, Server
 
 from flows.evaluate import evaluate
 from toolbench.errors import GateError, UsageError
@@ -19,13 +19,13 @@ JUDGE = {"judge.votes": 1}
 
 
 def test_a_model_is_evaluated_published_and_held_to_a_gate(
-    factory: Factory, tmp_path: Path, options: MakeOptions
+    factory: Factory, tmp_path: Path, options: MakeOptions, honest_teacher: Server
 ) -> None:
     shutil.copytree(factory.lake.uri, tmp_path / "lake")
     lake = Lake(str(tmp_path / "lake"))
     before = lake.snapshot()
-    with pytest.raises(GateError, match=r"The pass rate of m dfsdt is .* below the 100\.0% that were asked for"):
-        evaluate(options(lake.uri, JUDGE), name="m", splits=["G1_tool"], least=1.0)
+    splits = ["G1_category", "G3_instruction"]
+    evaluate(options(lake.uri, JUDGE), name="m", splits=splits)
     view = lake.snapshot()
     assert view.flow == "evaluate"
     assert view.entries("solutions") == before.entries("solutions")
@@ -34,12 +34,18 @@ def test_a_model_is_evaluated_published_and_held_to_a_gate(
     assert passes.keys() == {"react", "dfsdt"}
     queries = {r: [(q.split, q.query_id) for q in run.queries] for r, run in passes.items()}
     assert queries["react"] == queries["dfsdt"] != []
-    assert {split for split, _ in queries["react"]} == {"G1_tool"}
+    assert {split for split, _ in queries["react"]} == set(splits)
     assert all(run.splits[-1].missing == [] and run.model == "offline-teacher" for run in passes.values())
     (win,) = (r for r in runs if isinstance(r, WinRun))
     assert (win.run, win.reference) == (passes["dfsdt"].id, passes["react"].id)
     # Again, with its own result as the reference: nothing is asked, nothing is published, nothing is worse.
-    done = evaluate(options(lake.uri, JUDGE), name="m", splits=["G1_tool"], least=0.0, reference="m dfsdt")
-    assert done.snapshot == view.number
+    honest_teacher.reset()
+    done = evaluate(options(lake.uri, JUDGE), name="m", splits=splits, least=0.0, reference="m dfsdt")
+    assert (done.snapshot, honest_teacher.asked()) == (view.number, 0)
+    more = passes["dfsdt"].splits[-1].pass_rate.mean + 0.001
+    state = evaluate(options(lake.uri, JUDGE), name="m", splits=splits, least=more, return_state=True)
+    assert state.is_failed()
+    with pytest.raises(GateError, match=r"The pass rate of m dfsdt is .*% that were asked for\.$"):
+        state.result()
     with pytest.raises(UsageError, match="There is no result 'x'"):
-        evaluate(options(lake.uri, JUDGE), splits=["G1_tool"], reference="x")
+        evaluate(options(lake.uri, JUDGE), splits=splits, reference="x")
