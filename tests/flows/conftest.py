@@ -36,6 +36,7 @@ def options(hub_server: Server, honest_teacher: Server) -> MakeOptions:
             "apis.hosts": {HOST: {"connect": hub_server.url, "methods": ["POST"], "rate": 0, "concurrency": 64}},
             "work.workers": 2,
             "teacher.max_retries": 0,
+            "judge.votes": 1,
         }
         known = {**SMALL, "catalogue": f"http://{HOST}/index.json", "base_url": f"{honest_teacher.url}/v1"}
         return Options(lake=str(lake), more={**here, **(more or {})}, **{**known, **fields})

@@ -15,7 +15,6 @@ from toolbench.tooleval.runs import PassRun, WinRun
 from toolbench.tooleval.storing import runs_of
 
 MakeOptions = Callable[..., Any]
-JUDGE = {"judge.votes": 1}
 
 
 def test_a_model_is_evaluated_published_and_held_to_a_gate(
@@ -25,7 +24,7 @@ def test_a_model_is_evaluated_published_and_held_to_a_gate(
     lake = Lake(str(tmp_path / "lake"))
     before = lake.snapshot()
     splits = ["G1_category", "G3_instruction"]
-    evaluate(options(lake.uri, JUDGE), name="m", splits=splits)
+    evaluate(options(lake.uri), name="m", splits=splits)
     view = lake.snapshot()
     assert view.flow == "evaluate"
     assert view.entries("solutions") == before.entries("solutions")
@@ -40,12 +39,12 @@ def test_a_model_is_evaluated_published_and_held_to_a_gate(
     assert (win.run, win.reference) == (passes["dfsdt"].id, passes["react"].id)
     # Again, with its own result as the reference: nothing is asked, nothing is published, nothing is worse.
     honest_teacher.reset()
-    done = evaluate(options(lake.uri, JUDGE), name="m", splits=splits, least=0.0, reference="m dfsdt")
+    done = evaluate(options(lake.uri), name="m", splits=splits, least=0.0, reference="m dfsdt")
     assert (done.snapshot, honest_teacher.asked()) == (view.number, 0)
     more = passes["dfsdt"].splits[-1].pass_rate.mean + 0.001
-    state = evaluate(options(lake.uri, JUDGE), name="m", splits=splits, least=more, return_state=True)
+    state = evaluate(options(lake.uri), name="m", splits=splits, least=more, return_state=True)
     assert state.is_failed()
     with pytest.raises(GateError, match=r"The pass rate of m dfsdt is .*% that were asked for\.$"):
         state.result()
     with pytest.raises(UsageError, match="There is no result 'x'"):
-        evaluate(options(lake.uri, JUDGE), splits=splits, reference="x")
+        evaluate(options(lake.uri), splits=splits, reference="x")

@@ -80,3 +80,21 @@ def test_the_branch_with_more_successes_is_better(a: list[Any], b: list[Any], be
     steps = {OK["status"]: '{"error": "", "response": {"x": 1}}', FAILED["status"]: '{"error": "down", "response": ""}'}
     told = {name: [{"observation": steps[step["status"]]} for step in branch] for name, branch in (("A", a), ("B", b))}
     assert ask({"candidates": told}) == better
+
+
+@pytest.mark.parametrize(
+    ("functions", "status"),
+    [
+        ([{"name": "distance_for_geo", "description": "The distance between two cities"}], "solvable"),
+        ([{"name": "joke_for_fun", "description": "A random joke"}], "unsolvable"),
+        ([], "unsolvable"),
+        ([3, {"name": None}], "unsolvable"),
+    ],
+)
+def test_a_task_is_judged_by_the_functions_there_are(functions: list[Any], status: str) -> None:
+    enum = {"enum": ["solvable", "unsure", "unsolvable"]}
+    properties = {"reason": {"type": "string"}, "task_status": enum}
+    schema = {"type": "object", "properties": properties, "required": ["reason", "task_status"]}
+    found = json.loads(ask({"instruction": TASK, "functions": functions}, "task_status", schema))
+    assert found["task_status"] == status
+    assert found["reason"]
