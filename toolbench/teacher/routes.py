@@ -4,9 +4,7 @@ import math
 from collections.abc import Mapping
 
 from toolbench.digests import draw
-from toolbench.settings import TeacherSettings
-
-_OPENAI = "https://api.openai.com/v1"
+from toolbench.settings import OPENAI, TeacherSettings
 
 
 def urls(base_url: str, endpoints: Mapping[str, float]) -> dict[str, float]:
@@ -17,7 +15,7 @@ def urls(base_url: str, endpoints: Mapping[str, float]) -> dict[str, float]:
 
 def weights(settings: TeacherSettings) -> dict[str, float]:
     """Weights by address, OpenAI's own where settings name none; the teacher's main address comes first."""
-    return {url or _OPENAI: weight for url, weight in urls(settings.base_url, settings.endpoints).items()}
+    return {url or OPENAI: weight for url, weight in urls(settings.base_url, settings.endpoints).items()}
 
 
 def order(weights: Mapping[str, float], name: str) -> list[str]:
