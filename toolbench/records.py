@@ -490,6 +490,29 @@ class Evaluation(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApiBenchAnswer(Record):
+    """What a model replied to one question of APIBench."""
+
+    TABLE: ClassVar[str] = "apibench_answers"
+
+    id: str
+    question_id: str
+    """`<set>/<line of the file>`."""
+    set: str
+    documents: str
+    """What it was shown: none, bm25, oracle, retriever."""
+    text: str
+    """The reply as it came."""
+    model: str
+    prompt_digest: str
+    seed: int
+    input_tokens: int
+    output_tokens: int
+    cost: float
+    spec: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reject(Record):
     """Something a stage took in and did not pass on, with its reason."""
 
@@ -546,7 +569,7 @@ RECORDS: Mapping[str, type[Record]] = {
     r.TABLE: r
     for r in (
         Tool, Api, Verdict, ResponseKeys, Combination, Instruction, Solution, ApiCall, Conversation, RetrievalPair,
-        Judgment, Answered, Vote, Evaluation, Reject, Run,
+        Judgment, Answered, Vote, Evaluation, ApiBenchAnswer, Reject, Run,
     )
 }  # fmt: skip
 

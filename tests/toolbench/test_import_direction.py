@@ -22,6 +22,7 @@ LAYERS = (
         "dialogue",
         "tokens",
         "statistics",
+        "bm25",
         "plots",
     ),
     ("lake", "teacher", "demo", "encoder"),

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from toolbench.catalogue.bm25 import Bm25
+from toolbench.bm25 import Bm25
 from toolbench.catalogue.categories import OTHER, topics
 from toolbench.catalogue.drafts import Reading, ToolDraft
 from toolbench.catalogue.words import apart, words

@@ -7,7 +7,7 @@ from typing import Any
 
 from toolbench.digests import digest
 from toolbench.errors import UsageError
-from toolbench.teacher.offline import judge, keys, schema, write
+from toolbench.teacher.offline import judge, keys, library, schema, write
 from toolbench.teacher.offline.act import Turn, turn
 from toolbench.teacher.offline.faults import Faults
 from toolbench.teacher.offline.transcript import FINISH, fenced, text_of
@@ -145,6 +145,8 @@ def _content(
         if "instruction" in block and isinstance(block.get("functions"), list):
             found = judge.task_status(block)
             return _json(_shaped(wanted, {"task_status": found.verdict, "reason": found.reason}, rng))
+        if isinstance(block.get("documents"), list) and isinstance(block.get("question"), str):
+            return library.loading(block)
         name, choices = next(_enums(wanted), ("", []))
         if name and sum(isinstance(block.get(choice), dict) for choice in choices) == 2:
             choice, reason = judge.preference(block, choices)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolbench.catalogue.bm25 import K1, B, Bm25
+from toolbench.bm25 import K1, B, Bm25
 
 WORDS = st.sampled_from(["rain", "wind", "song", "goal", "bank"])
 DOCUMENTS = st.dictionaries(st.sampled_from("abcde"), st.lists(WORDS, max_size=8), max_size=5)

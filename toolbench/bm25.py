@@ -1,4 +1,4 @@
-"""Okapi BM25, exact, for a few dozen documents.
+"""Okapi BM25, exact, for some thousand documents at most.
 
 Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond", with the inverse document
 frequency `log(1 + (N - n + 0.5) / (n + 0.5))`, which is never negative.
