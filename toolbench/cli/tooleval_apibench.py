@@ -71,9 +71,7 @@ def apibench(
         _print(results)
 
 
-def _asked(
-    benches: "Sequence[Bench]", settings: Settings, documents: str, top: int, limit: int
-) -> Mapping[str, str]:
+def _asked(benches: "Sequence[Bench]", settings: Settings, documents: str, top: int, limit: int) -> Mapping[str, str]:
     """Question id → answer, from the model or from what it was asked before."""
     from toolbench.services import services
     from toolbench.tooleval.apibench import TABLES, plan

@@ -110,7 +110,9 @@ def _estimate(hits: Sequence[bool], clusters: Sequence[str], seed: int) -> Estim
     if found is None:
         raise ValueError("no question was asked")
     if found.mean in (0, 1) and (ends := wilson(found.mean * found.clusters, found.clusters)):
-        return replace(found, low=min(found.mean, ends[0]), high=max(found.mean, ends[1]))  # drawing from what is all alike would give no width at all
+        return replace(
+            found, low=min(found.mean, ends[0]), high=max(found.mean, ends[1])
+        )  # drawing from what is all alike would give no width at all
     return found
 
 

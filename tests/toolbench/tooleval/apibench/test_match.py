@@ -30,7 +30,9 @@ DOCUMENTS = [
     "hub.load('https://tfhub.dev/google/use/4')",
     "hub.KerasLayer('https://tfhub.dev/google/use/4', output_shape=[1280])",
 ]
-RESNET, VGG, MEAL, FAIRSEQ, ROBERTA, BERT, CASED, CLASSIFY, QA, SD, ONE, IMAGE, DDPM, HIFIGAN, AGENT, USE, LAYER = DOCUMENTS
+RESNET, VGG, MEAL, FAIRSEQ, ROBERTA, BERT, CASED, CLASSIFY, QA, SD, ONE, IMAGE, DDPM, HIFIGAN, AGENT, USE, LAYER = (
+    DOCUMENTS
+)
 
 
 @pytest.fixture(scope="module")
