@@ -62,7 +62,7 @@ def agreement(
 
 def _print(found: "Agreement") -> None:
     table = Table(box=None, pad_edge=False)
-    classes = [c for c in found.labels]
+    classes = list(found.labels)
     for column in ("judge", "right", "accuracy %", "kappa", "balanced accuracy %", *(f"{c} P/R %" for c in classes)):
         table.add_column(column, justify="left" if column == "judge" else "right")
     table.add_column("missing", justify="right")

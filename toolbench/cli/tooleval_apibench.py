@@ -19,7 +19,7 @@ from toolbench.records import ApiBenchAnswer
 from toolbench.settings import Settings
 
 if TYPE_CHECKING:
-    from toolbench.tooleval.apibench import Asking, Bench, Figures, Question, Retrieve
+    from toolbench.tooleval.apibench import Asking, Bench, Figures, Retrieve
 
 _MODES = ("none", "bm25", "oracle", "retriever")
 
@@ -58,10 +58,7 @@ def apibench(
     if not questions:
         raise UsageError(f"{data} holds no question: name another folder in --data.")
     settings = o.settings(lake=lake, teacher__model=model, teacher__base_url=base_url)
-    if answers:
-        found = stored(answers, questions)
-    else:
-        found = _asked(benches, settings, documents, top, limit)
+    found = stored(answers, questions) if answers else _asked(benches, settings, documents, top, limit)
     scored = score(benches, found, questions)
     results = figures(scored, seed=settings.seed)
     if as_json:

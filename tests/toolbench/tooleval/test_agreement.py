@@ -1,5 +1,6 @@
 """Judges against people: counted by hand, checked against well-kept libraries, read from hostile files."""
 
+import contextlib
 import json
 import random
 from pathlib import Path
@@ -29,16 +30,19 @@ def test_agreement_on_livemcpbench_is_the_hand_count(data_dir: Path) -> None:
         row = json.loads(line)
         for judge, verdict in row["judges"].items():
             right[judge] = right.get(judge, 0) + (verdict == row["human"])
-    assert kind == "pass" and found.items == 47 == len(items)
+    assert kind == "pass"
+    assert found.items == 47 == len(items)
     assert {f.judge: f.right for f in found.judges} == right
     assert right == {
         "gpt-4.1-mini": 41, "qwen2.5-72b-int4": 41, "deepseek-v3-0324": 40, "gpt-4.1": 36, "qwen3-32b": 36
     }  # fmt: skip
     for f in found.judges:
         assert f.accuracy.mean == pytest.approx(right[f.judge] / 47)
-        assert f.accuracy.low < f.accuracy.mean < f.accuracy.high and f.missing == []
+        assert f.accuracy.low < f.accuracy.mean < f.accuracy.high
+        assert f.missing == []
     assert (found.baseline.right, found.baseline.judge) == (33, "always solved")
-    assert found.baseline.kappa and found.baseline.kappa.mean == 0
+    assert found.baseline.kappa
+    assert found.baseline.kappa.mean == 0
     assert found.baseline.balanced_accuracy.mean == 0.5
 
 
@@ -86,9 +90,8 @@ def test_kappa_and_balanced_accuracy_are_those_of_scikit_learn(pairs: list[tuple
     judge = compare(items, "preference").judges[0]
     truths, verdicts = [p[0] for p in pairs], [p[1] for p in pairs]
     if len({*truths, *verdicts}) > 1:
-        assert judge.kappa and judge.kappa.mean == pytest.approx(
-            cohen_kappa_score(truths, verdicts, labels=["a", "tie", "b"])
-        )
+        assert judge.kappa
+        assert judge.kappa.mean == pytest.approx(cohen_kappa_score(truths, verdicts, labels=["a", "tie", "b"]))
     else:
         assert judge.kappa is None
     if len(set(truths)) > 1 and set(verdicts) <= set(truths):  # scikit-learn warns of labels that only the judge uses
@@ -108,7 +111,8 @@ def test_alpha_is_that_of_the_library_with_labels_missing(units: list[list[str |
     codes = [[float("nan") if label is None else "xyz".index(label) for label in unit] for unit in units]
     data = [list(coder) for coder in zip(*codes, strict=True)]
     expected = krippendorff.alpha(reliability_data=data, level_of_measurement="nominal", value_domain=[0, 1, 2])
-    assert found and found.mean == pytest.approx(expected)
+    assert found
+    assert found.mean == pytest.approx(expected)
 
 
 def test_the_order_of_items_and_of_annotators_changes_nothing() -> None:
@@ -193,11 +197,9 @@ def test_any_json_is_read_or_complained_about(tmp_path_factory: pytest.TempPathF
     path = tmp_path_factory.mktemp("any") / "labels.jsonl"
     row = {"item": 1, "people": {"p": "solved"}, "judges": one, "messages": other}
     path.write_text(f"{json.dumps(row)}\n{json.dumps(other)}\n")
-    try:
+    with contextlib.suppress(UsageError):
         items, kind = read(path)
-        differences(items, compare(items, kind), "x")
-    except UsageError as error:
-        assert "\n" not in str(error)
+        assert differences(items, compare(items, kind), "x").startswith("<!doctype html>")
 
 
 def test_the_page_shows_where_they_differ_and_escapes_what_it_shows() -> None:
@@ -208,11 +210,12 @@ def test_the_page_shows_where_they_differ_and_escapes_what_it_shows() -> None:
         Item(hostile, {hostile: "unsolved"}, {"j": "solved", hostile: None}, hostile, hostile, turns, {"j": hostile}),
     ]
     page = differences(items, compare(items, "pass"), hostile)
-    assert "<script" not in page and "\u202e" not in page and "&lt;script&gt;" in page
-    assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
-    assert "http://" not in page and "https://" not in page
-    assert "24 more turns" in page and "more characters" in page and "no verdict" in page
-    assert "1 of 2 judges differ" in page and page.count('class="case"') == 2  # hostile has no verdict on `same`
+    for absent in ("<script", "\u202e", "http://", "https://"):
+        assert absent not in page
+    for there in ("&lt;script&gt;", "default-src 'none'", "24 more turns", "more characters", "no verdict"):
+        assert there in page
+    assert "1 of 2 judges differ" in page  # the hostile one has no verdict on `same`
+    assert page.count('class="case"') == 2
     assert page == differences(items, compare(items, "pass"), hostile)
 
 

@@ -53,7 +53,8 @@ def test_each_reference_is_its_own_answer(benches: list[Bench]) -> None:
     ]  # fmt: skip
     for f in found:
         assert (f.ast.mean, f.functional.mean, f.hallucination.mean, f.no_call.mean) == (1, 1, 0, 0)
-        assert f.outcomes["match"] == f.questions and not f.missing
+        assert f.outcomes["match"] == f.questions
+        assert not f.missing
         assert 0.9 < f.ast.low < f.ast.high == 1
 
 
