@@ -10,8 +10,17 @@ from toolbench.errors import SourceError, UsageError
 from toolbench.report.leaderboard import markdown, page
 from toolbench.tooleval.leaderboard import board, find, plots, published
 from toolbench.tooleval.runs import (
-    Checks, JudgePin, Judging, PassRun, QueryResult, Rate, SplitResult, WinRun, WinSplit, dump,
-)  # fmt: skip
+    Checks,
+    JudgePin,
+    Judging,
+    PassRun,
+    QueryResult,
+    Rate,
+    SplitResult,
+    WinRun,
+    WinSplit,
+    dump,
+)
 
 PIN = JudgePin(model="offline-teacher", prompts={"pass": "p"}, votes=3, temperature=0, schema_version=1)
 OTHER = PIN.model_copy(update={"votes": 5})
@@ -38,13 +47,15 @@ def query(name: str, verdict: Any) -> QueryResult:
 def passed(run: str, name: str, mean: float, *, cost: float = 2.0, pin: JudgePin = PIN, calls: float = 4.0) -> PassRun:
     verdicts = ["passed"] * round(10 * mean) + ["failed"] * (10 - round(10 * mean))
     splits = [
-        SplitResult(split=s, queries=10, missing=["I1/9"] if s == "all" else [], pass_rate=rate(mean), vote_rates=[mean],
-                    vote_variance=None, checks=checks(cost, calls))
+        SplitResult(
+            split=s, queries=10, missing=["I1/9"] if s == "all" else [], pass_rate=rate(mean), vote_rates=[mean],
+            vote_variance=None, checks=checks(cost, calls),
+        )
         for s in ("I1", "all")
     ]  # fmt: skip
     return PassRun(
-        id=run, name=name, method="dfsdt", model="m", answers="x", test_set="instructions", counting="paper", unsure=0.5,
-        judge=pin, fingerprint=pin.fingerprint, seed=0, judging=Judging(), splits=splits,
+        id=run, name=name, method="dfsdt", model="m", answers="x", test_set="instructions", counting="paper",
+        unsure=0.5, judge=pin, fingerprint=pin.fingerprint, seed=0, judging=Judging(), splits=splits,
         queries=[query(str(n), v) for n, v in enumerate(verdicts)],
     )  # fmt: skip
 
@@ -151,7 +162,7 @@ def test_what_is_no_run_is_said_in_a_sentence(tmp_path: Path) -> None:
         find([tmp_path])
     broken = tmp_path / "x.json"
     broken.write_text(json.dumps({"kind": "pass", "format": 1}))
-    with pytest.raises(SourceError, match="x.json"):
+    with pytest.raises(SourceError, match=r"x\.json"):
         find([broken])
     with pytest.raises(UsageError, match="at least one"):
         board([])

@@ -64,7 +64,7 @@ def load(folder: Path, name: str) -> Bench:
     """
     if name not in SETS:
         raise UsageError(f"APIBench has no set {name!r}; choose one of {', '.join(SETS)} or all.")
-    questions = []
+    questions: list[Question] = []
     for where, row in _rows(folder / f"{SETS[name]}_eval.jsonl"):
         found = _QUESTION.match(_text(row, "code", where))
         data = row.get("api_data")

@@ -20,7 +20,7 @@ DOCUMENTS = [
     "AutoModel.from_pretrained('bert-base')",
     "AutoModel.from_pretrained('bert-base-cased')",
     "pipeline('text-classification', model='bert-base')",
-    "pipeline('question-answering', model=AutoModel.from_pretrained('a/b'), tokenizer=AutoTokenizer.from_pretrained('a/b'))",
+    "pipeline('qa', model=AutoModel.from_pretrained('a/b'), tokenizer=AutoTokenizer.from_pretrained('a/b'))",
     "StableDiffusionPipeline.from_pretrained(stabilityai/sd-2)",
     "'OneFormer.from_pretrained(shi-labs/coco)'",
     "pipeline('text-to-image', model=SG161222/Vision_V1.4)",
@@ -116,7 +116,7 @@ def test_a_changed_reference_is_what_the_definition_says(benches: list[Bench]) -
         (CLASSIFY, "pipeline('sentiment-analysis', model='bert-base')", "hallucination"),
         # sub-trees
         (QA, QA.replace("a/b'), t", "a/b', revision='x'), t"), "match"),
-        (QA, "pipeline('question-answering', model='a/b', tokenizer='a/b')", "hallucination"),
+        (QA, "pipeline('qa', model='a/b', tokenizer='a/b')", "hallucination"),
         (USE, "tf.keras.Sequential([hub.load('https://tfhub.dev/google/use/4'), Dense(3)])", "match"),
         (USE, "import tensorflow_hub\ntensorflow_hub.load('https://tfhub.dev/google/use/4')", "match"),
         (LAYER, "hub.KerasLayer('https://tfhub.dev/google/use/4', output_shape=[ 1280 ])", "match"),
@@ -173,8 +173,8 @@ def test_the_call_is_looked_for_where_the_reply_says_it_is() -> None:
 
 
 _PIECES = st.sampled_from(
-    ["f(", ")", "(", "'", '"', ",", "=", "torch.hub.load(", "api_call", "api_provider", "```\n", "\n", "#", "\\", "\x00",
-     "--x", "mlagents-load-from-hf ", "[", "{", "*", "lambda", "é", "\ud800", "1e999", "pipeline('x', "]
+    ["f(", ")", "(", "'", '"', ",", "=", "torch.hub.load(", "api_call", "api_provider", "```\n", "\n", "#", "\\",
+     "\x00", "--x", "mlagents-load-from-hf ", "[", "{", "*", "lambda", "é", "\ud800", "1e999", "pipeline('x', "]
 )  # fmt: skip
 
 
