@@ -95,7 +95,8 @@ def command(line: str) -> Call:
         name, *words = shlex.split(line)
     except ValueError:  # a quote that is not closed, or nothing at all
         name, *words = line.split() or [""]
-    arguments, position = [], 0
+    arguments: list[Argument] = []
+    position = 0
     while words:
         word = words.pop(0)
         if word.startswith("--"):
