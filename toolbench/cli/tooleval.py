@@ -2,8 +2,8 @@
 
 import typer
 
-from toolbench.cli import tooleval_pass, tooleval_win
+from toolbench.cli import tooleval_agreement, tooleval_apibench, tooleval_leaderboard, tooleval_pass, tooleval_win
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Evaluate answers: by a judge, and by counting.")
-for module in (tooleval_pass, tooleval_win):
+for module in (tooleval_pass, tooleval_win, tooleval_agreement, tooleval_apibench, tooleval_leaderboard):
     module.register(app)
