@@ -163,10 +163,13 @@ class Lake:
             )
         return table.select([name for name in known.names if name in table.column_names])
 
-    def read(self, entries: Iterable[Entry], record: type[R]) -> Iterator[R]:
-        """The rows of some files, one file in memory at a time."""
+    def read(self, entries: Iterable[Entry], record: type[R], ids: Collection[str] | None = None) -> Iterator[R]:
+        """The rows of some files, one file in memory at a time; with `ids` only those, and only these become records:
+        a shard needs few of the many rows that a file of a large catalogue has."""
+        values = None if ids is None else pa.array(sorted(ids), pa.string())
         for entry in entries:
-            yield from from_table(record, self.table(entry, record))
+            table = self.table(entry, record)
+            yield from from_table(record, table if values is None else table.filter(pc.is_in(table["id"], values)))
 
     def digests(self, entries: Iterable[Entry], record: type[Record]) -> dict[str, str]:
         """Id → content digest of the rows of some files of `tools` or `apis`; no other column is looked at."""

@@ -113,13 +113,11 @@ async def annotate(
 
     `world` opens what answers teacher's requests and API calls; a replay gives one that knows the journal alone.
     """
-    wanted = set(spec.records)
-    instructions = [i for i in lake.read(spec.inputs["instructions"], Instruction) if i.id in wanted]
+    instructions = list(lake.read(spec.inputs["instructions"], Instruction, spec.records))
     needed = {api for i in instructions for api in i.candidates}
-    apis = {a.id: a for a in lake.read(spec.inputs["apis"], Api) if a.id in needed}
-    owners = {a.tool_id for a in apis.values()}
-    tools = {t.id: t for t in lake.read(spec.inputs["tools"], Tool) if t.id in owners}
-    keys = {row.id: row.keys for row in lake.read(spec.inputs["response_keys"], ResponseKeys) if row.id in needed}
+    apis = {a.id: a for a in lake.read(spec.inputs["apis"], Api, needed)}
+    tools = {t.id: t for t in lake.read(spec.inputs["tools"], Tool, {a.tool_id for a in apis.values()})}
+    keys = {row.id: row.keys for row in lake.read(spec.inputs["response_keys"], ResponseKeys, needed)}
 
     async with world(lake, spec, settings, apis=True) as opened:
 
