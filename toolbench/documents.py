@@ -1,4 +1,4 @@
-"""The text of an API as a retriever reads it: one function, shared by the rooms that write it and that search it."""
+"""The text of an API as a retriever reads it, from one template, shared by the rooms that write it and search it."""
 
 import html
 import json
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from toolbench.prompts import load
 from toolbench.records import Api, Parameter
 
 _DESCRIPTION_LIMIT = 512
@@ -16,6 +17,10 @@ _KEYS_DEPTH = 4
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 
 
+TEMPLATE = load("toolbench", "document")
+"""Its digest identifies the form of documents: an encoder trained on one form knows no other."""
+
+
 def document(api: Api) -> str:
     """The API as plain text: category, tool and name first, then description, parameters and response keys.
 
@@ -23,14 +28,15 @@ def document(api: Api) -> str:
     user asks for them. The parts are those that ToolBench's retriever encodes.
     """
     shown = [p for p in api.parameters if not p.secret]
-    parts = [
-        f"{_plain(api.category.replace('_', ' '), 80)}: {_plain(api.tool, 80)}: {_plain(api.name, 120)}",
-        _plain(api.description, _DESCRIPTION_LIMIT),
-        _listed("Required", [p for p in shown if p.required]),
-        _listed("Optional", [p for p in shown if not p.required]),
-        _returned(api),
-    ]
-    return "\n".join(p for p in parts if p)
+    return TEMPLATE.render(
+        category=_plain(api.category.replace("_", " "), 80),
+        tool=_plain(api.tool, 80),
+        name=_plain(api.name, 120),
+        description=_plain(api.description, _DESCRIPTION_LIMIT),
+        required=[_described(p) for p in shown if p.required],
+        optional=[_described(p) for p in shown if not p.required],
+        returned=_returned(api),
+    )
 
 
 def _plain(text: str, limit: int) -> str:
@@ -38,20 +44,18 @@ def _plain(text: str, limit: int) -> str:
     return " ".join(_TAG.sub(" ", html.unescape(text)).split())[:limit].rstrip()
 
 
-def _listed(title: str, parameters: list[Parameter]) -> str:
-    described = [(_plain(p.name, _PARAMETER_LIMIT), _plain(p.description, _PARAMETER_LIMIT)) for p in parameters]
-    names = "; ".join(f"{name}: {text}" if text else name for name, text in described)
-    return f"{title}: {names}" if names else ""
+def _described(parameter: Parameter) -> str:
+    name, text = _plain(parameter.name, _PARAMETER_LIMIT), _plain(parameter.description, _PARAMETER_LIMIT)
+    return f"{name}: {text}" if text else name
 
 
-def _returned(api: Api) -> str:
+def _returned(api: Api) -> list[str]:
     keys: dict[str, None] = {}
     if api.response_schema:
         keys = dict.fromkeys(_schema_keys(_parsed(api.response_schema)))
     if not keys and api.response_example:
         keys = dict.fromkeys(_value_keys(_parsed(api.response_example)))
-    names = [_plain(k, _PARAMETER_LIMIT) for k in list(keys)[:_KEYS_LIMIT]]
-    return f"Returns: {', '.join(names)}" if names else ""
+    return [_plain(k, _PARAMETER_LIMIT) for k in list(keys)[:_KEYS_LIMIT]]
 
 
 def _parsed(text: str) -> Any:

@@ -1,6 +1,7 @@
 """Train the retriever on the training pairs; measure it before and after on the held-out queries."""
 
 import json
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,14 +9,24 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from toolbench.encoder import Encoder, Progress, quiet
+from toolbench.digests import digest
+from toolbench.documents import TEMPLATE
+from toolbench.encoder import Encoder, Progress
 from toolbench.errors import ToolbenchError
 from toolbench.prompts import load as load_template
 from toolbench.records import RetrievalPair
+from toolbench.retriever import leakage
 from toolbench.retriever.batching import plan
+from toolbench.retriever.checkpoints import claim, first_process
 from toolbench.retriever.config import RetrieverConfig
 from toolbench.retriever.index import Index
+from toolbench.retriever.leakage import HeldOut
 from toolbench.retriever.metrics import evaluate
+from toolbench.retriever.mining import Miner
+from toolbench.retriever.validation import Validation, drawn, hold_back
+
+_VERSION = 1
+"""Raise it where the same inputs come to give other weights."""
 
 Metrics = dict[str, Any]
 """`{"all": figures, "group": {"I1": figures, …}, "split": {"tool": figures, …}}`, `figures` as `evaluate` gives them;
@@ -36,6 +47,12 @@ class TrainResult:
     seconds: float
     losses: list[float] = field(default_factory=list)
     """The training loss of each step."""
+    scores: dict[int, float] = field(default_factory=dict)
+    """NDCG@5 of the validation queries, by step."""
+    best_step: int | None = None
+    """The step whose weights were kept; None: the last one's."""
+    document_template: str = ""
+    """The digest of the template of documents: the encoder knows documents of that form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +71,54 @@ def train(
     config: RetrieverConfig,
     folder: Path,
     progress: Progress | None = None,
+    *,
+    catalogue: Mapping[str, str] | None = None,
+    checkpoints: Path | None = None,
 ) -> TrainResult:
     """Fine-tune the base on the pairs of split `train`; write model, index, `metrics.json` and model card to `folder`.
 
-    `corpus` maps API ids to documents: what is searched, before and after, for the queries of all other splits. The
-    loss is in-batch softmax over cosines (multiple negatives ranking), over batches without false negatives (see
-    `plan`). The model lies in `folder` itself, its index over the corpus in `folder/index`; `metrics.json` is written
-    last. On one CPU, equal inputs give equal files, times apart.
+    `corpus` maps API ids to documents: what is searched, before and after, for the queries of all other splits.
+    `catalogue`, where given, is what hard negatives are taken from instead, less what is held out. The loss is in-batch
+    softmax over cosines (multiple negatives ranking) without false negatives (see `plan`, `ranking`). The model lies in
+    `folder` itself, its index over the corpus in `folder/index`; `metrics.json` is written last.
 
-    Raises ToolbenchError if there is nothing to train on, a held-out query is also trained on, a relevant API is not in
-    the corpus, a package or the base is missing, or `folder` cannot be written.
+    A run that was killed goes on from the last checkpoint in `checkpoints`, if that was named, and ends with the weights
+    it would have had. On one CPU, equal inputs give equal files, times apart. Of several processes that accelerate
+    started, the first writes.
+
+    Raises ToolbenchError if there is nothing to train on, a training pair rests on a held-out query, tool or category, a
+    relevant API is not in the corpus, a package or the base is missing, `folder` cannot be written, or `checkpoints` are
+    another run's.
     """
     started = time.monotonic()
     training = [p for p in pairs if p.split == "train"]
     held_out = _held_out([p for p in pairs if p.split != "train"])
-    _check(training, held_out, corpus)
-    batches = plan(training, config.batch_size, config.epochs, config.seed)
+    held = leakage.held_out(pairs)
+    _check(training, held_out, held, corpus)
+    training, validation = hold_back(training, config.validation, config.seed)
+    batches = plan(training, config.batch_size, config.epochs, config.seed, together=config.together)
     if not batches:
         raise ToolbenchError(
             f"The {len(training)} training pairs leave nothing to tell apart: at least two queries with different "
             "relevant APIs are needed, so generate more instructions."
         )
+    place = checkpoints or folder / "checkpoints"
     with _written(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        if checkpoints is None:  # nobody asked for these to be gone on with
+            shutil.rmtree(place, ignore_errors=True)
+    with _written(place):
+        claim(place, _identity(training, validation, corpus, catalogue, config))
     encoder = Encoder.load(config.base, config.max_tokens)
     before = _measure(encoder, _index(encoder, corpus, progress), held_out, config.top_k) if held_out.ids else {}
-    losses = _fit(encoder, training, batches, config, folder, progress)
+    known = {i: text for i, text in (corpus if catalogue is None else catalogue).items() if not held.owner(i)}
+    documents = known | {p.api_id: p.document for p in (*training, *validation)}
+    sample = drawn(documents, [*training, *validation], config.searched, config.seed)
+    from toolbench.retriever.fitting import fit
+
+    miner = Miner(training, batches, documents, sample, config, place)
+    score = Validation(validation, sample) if validation else None
+    fitted = fit(encoder, training, batches, miner, config, place, score, progress)
     index = _index(encoder, corpus, progress)
     result = TrainResult(
         metrics_before=before,
@@ -88,10 +127,27 @@ def train(
         queries=len(held_out.ids),
         corpus_size=len(corpus),
         seconds=time.monotonic() - started,
-        losses=losses,
+        losses=fitted.losses,
+        scores=fitted.scores,
+        best_step=fitted.best_step,
+        document_template=TEMPLATE.digest,
     )
-    _write(folder, encoder, index, config, result)
+    if first_process():
+        shutil.rmtree(place, ignore_errors=True)
+        _write(folder, encoder, index, config, result)
     return result
+
+
+def _identity(
+    training: Sequence[RetrievalPair],
+    validation: Sequence[RetrievalPair],
+    corpus: Mapping[str, str],
+    catalogue: Mapping[str, str] | None,
+    config: RetrieverConfig,
+) -> str:
+    """The digest of everything that decides the weights: checkpoints of another run cannot be gone on with."""
+    said = [[p.query, p.api_id, p.document] for p in (*training, *validation)]
+    return digest([_VERSION, config.model_dump(mode="json"), said, corpus if catalogue is None else catalogue])
 
 
 def _held_out(pairs: Sequence[RetrievalPair]) -> _HeldOut:
@@ -107,26 +163,22 @@ def _held_out(pairs: Sequence[RetrievalPair]) -> _HeldOut:
     return _HeldOut(list(texts), list(texts.values()), relevant, slices)
 
 
-def _check(training: Sequence[RetrievalPair], held_out: _HeldOut, corpus: Mapping[str, str]) -> None:
+def _check(training: Sequence[RetrievalPair], held_out: _HeldOut, held: HeldOut, corpus: Mapping[str, str]) -> None:
     if not training:
         raise ToolbenchError("No retrieval pair belongs to the split `train`: generate instructions for it first.")
-    trained = {_normalised(p.query) for p in training}
-    for query_id, text in zip(held_out.ids, held_out.texts, strict=True):
-        if _normalised(text) in trained:
+    for pair in training:
+        if fault := held.fault(pair):
             raise ToolbenchError(
-                f"The held-out query {query_id} is also a training query ({text[:80]!r}): remove it from either side, "
-                "since figures measured on it would mean nothing."
+                f"The training pair {pair.id} cannot be trained on ({pair.query[:80]!r}): {fault}, and figures measured "
+                "on it would mean nothing; remove it from either side."
             )
+    for query_id in held_out.ids:
         missing = sorted(held_out.relevant[query_id] - corpus.keys())
         if missing:
             raise ToolbenchError(
                 f"The corpus lacks {missing[0]}, an API relevant to the held-out query {query_id}: build the pairs and "
                 "the corpus from the same catalogue."
             )
-
-
-def _normalised(text: str) -> str:
-    return " ".join(text.casefold().split())
 
 
 def _index(encoder: Encoder, corpus: Mapping[str, str], progress: Progress | None) -> Index:
@@ -142,67 +194,6 @@ def _measure(encoder: Encoder, index: Index, held_out: _HeldOut, ks: Sequence[in
     for (kind, name), ids in sorted(held_out.slices.items()):
         metrics[kind][name] = evaluate(rankings, {i: held_out.relevant[i] for i in ids}, ks)
     return metrics
-
-
-def _fit(
-    encoder: Encoder,
-    training: Sequence[RetrievalPair],
-    batches: list[list[int]],
-    config: RetrieverConfig,
-    folder: Path,
-    progress: Progress | None,
-) -> list[float]:
-    """Train the encoder in place; the loss of each step."""
-    from datasets.arrow_dataset import Dataset
-    from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
-    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-    from transformers import PrinterCallback
-
-    class Trainer(SentenceTransformerTrainer):
-        def get_batch_sampler(self, *_: Any, **__: Any) -> Any:
-            return batches
-
-        def add_model_card_callback(self, *_: Any) -> None:
-            """We write our own card; theirs would look at every text for its statistics."""
-
-    arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(folder),
-        # The trainer's one epoch is the whole plan: our epochs may differ in batches, and its schedule needs the sum.
-        num_train_epochs=1,
-        per_device_train_batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        warmup_steps=config.warmup_steps,
-        seed=config.seed,
-        save_strategy="no",
-        logging_strategy="steps",
-        logging_steps=1,
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=False,
-    )
-    dataset = Dataset.from_dict({"query": [p.query for p in training], "document": [p.document for p in training]})
-    with quiet():
-        trainer = Trainer(
-            model=encoder.model,
-            args=arguments,
-            train_dataset=dataset,
-            loss=MultipleNegativesRankingLoss(encoder.model),
-            callbacks=[_reporting(progress)] if progress else None,
-        )
-        trainer.remove_callback(PrinterCallback)
-        trainer.train()
-    encoder.model.eval()
-    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-
-
-def _reporting(progress: Progress) -> Any:
-    from transformers import TrainerCallback
-
-    class Reporting(TrainerCallback):
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            progress("train", state.global_step, state.max_steps)
-
-    return Reporting()
 
 
 def _write(folder: Path, encoder: Encoder, index: Index, config: RetrieverConfig, result: TrainResult) -> None:

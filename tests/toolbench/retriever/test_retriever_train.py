@@ -32,7 +32,7 @@ TRAINING = [
 ]
 HELD_OUT = [
     _pair("please find the weather for a city", RAIN, "instruction"),
-    _pair("the moon please", MOON, "tool"),
+    _pair("the moon please", MOON, "instruction"),
     _pair("weather and song", RAIN, "instruction", "I2"),
     _pair("weather and song", SONG, "instruction", "I2"),
 ]
@@ -76,7 +76,7 @@ def test_the_folder_holds_model_index_figures_by_slice_and_card(config: Retrieve
     for metrics in (result.metrics_before, result.metrics_after):
         assert metrics["all"]["queries"] == 3
         assert {k: v["queries"] for k, v in metrics["group"].items()} == {"I1": 2, "I2": 1}
-        assert {k: v["queries"] for k, v in metrics["split"].items()} == {"instruction": 2, "tool": 1}
+        assert {k: v["queries"] for k, v in metrics["split"].items()} == {"instruction": 3}
     card = (tmp_path / "README.md").read_text()
     all_row = next(line for line in card.splitlines() if line.startswith("| all |"))
     assert f"{100 * result.metrics_after['all']['ndcg@5']['mean']:.1f}" in all_row
@@ -115,7 +115,12 @@ def test_without_held_out_queries_nothing_is_measured_and_the_card_says_so(
         (HELD_OUT, "No retrieval pair belongs to the split `train`"),
         ([], "No retrieval pair belongs to the split `train`"),
         ([_pair("find", RAIN), _pair("find", MOON)], "The 2 training pairs leave nothing to tell apart"),
-        ([*TRAINING, _pair("Find\n MOON", MOON, "tool", query_id="q7")], "The held-out query q7 is also a training"),
+        (
+            [*TRAINING, _pair("Find,\n MOON!", MOON, "instruction", query_id="q7")],
+            "The training pair find moon.*query q7",
+        ),
+        ([*TRAINING, _pair("new", TAX, "tool")], "The training pair find income.*its tool Finance/tax is held out"),
+        ([*TRAINING, _pair("new", TAX, "category")], "The training pair.*its category Finance is held out"),
         ([*TRAINING, _pair("new", "Music/gone/api", "tool", query_id="q8")], "The corpus lacks Music/gone/api"),
     ],
 )
