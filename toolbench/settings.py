@@ -272,14 +272,20 @@ class RetrieverSettings(Section):
 
     base: str = "minilm"
     """The sentence encoder to start from: minilm (from PyPI), or a folder."""
-    epochs: int = Field(default=1, ge=1)
+    preset: Literal["quick", "ours", "paper"] = "quick"
+    """quick: one pass, for a few hundred pairs every night; ours: the best within an hour on one CPU core; paper: as
+    ToolLLM trained. What follows replaces a preset's own."""
+    epochs: int | None = Field(default=None, ge=1)
     """Passes over the training pairs."""
-    batch_size: int = Field(default=32, ge=2)
-    """Pairs in a batch; the other documents of a batch are the negatives."""
-    learning_rate: float = Field(default=5e-5, gt=0)
+    batch_size: int | None = Field(default=None, ge=2)
+    """Pairs in a batch, or queries with all their pairs (ours); the other documents of a batch are the negatives."""
+    learning_rate: float | None = Field(default=None, gt=0)
     """Peak learning rate."""
-    max_tokens: int = Field(default=128, ge=16, le=512)
+    max_tokens: int | None = Field(default=None, ge=8, le=8192)
     """Longer texts are cut."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] | None = None
+    """Arithmetic of the passes: bf16 is nearly twice as fast where the processor has it (AMX, AVX-512 BF16, recent
+    GPUs); auto is bf16 there, else fp32."""
 
 
 class FusionSettings(Section):

@@ -16,9 +16,9 @@ def plan(
     """All batches of a training run in order, as positions in `pairs`: fixed before the first step.
 
     Apart, a batch is as many as `batch_size` pairs, of which none's document is relevant to another's query, by API and
-    by text; this rules out a shared query and a shared document too. Each epoch shuffles the pairs and fills batch after
-    batch with the next ones that fit. `together`, a batch is `batch_size` queries, each with all of its pairs: a query
-    is encoded once for all its APIs, an API once for all its queries, and the loss leaves out what is relevant.
+    by text; this rules out a shared query and a shared document too. Each epoch shuffles the pairs and fills batch
+    after batch with the next ones that fit. `together`, a batch is `batch_size` queries, each with all of its pairs: a
+    query is encoded once for all its APIs, an API once for all its queries, and the loss leaves out what is relevant.
 
     A batch in which nothing is a negative teaches nothing, and is left out.
     """

@@ -30,11 +30,14 @@ def claim(folder: Path, identity: str) -> None:
         )
 
 
-def first_process() -> bool:
-    """Whether this process is the one that writes: of several that accelerate starts, the first."""
-    from accelerate import PartialState
+def processes() -> int:
+    """How many processes train together: accelerate and torchrun say it in the environment."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
-    return bool(PartialState().is_main_process)
+
+def first_process() -> bool:
+    """Whether this process is the one that writes: of several that train together, the first."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def write(path: Path, value: Any) -> None:
@@ -42,7 +45,7 @@ def write(path: Path, value: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(value), encoding="utf-8")
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def last(folder: Path) -> str | None:

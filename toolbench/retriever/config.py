@@ -40,10 +40,10 @@ class RetrieverConfig(BaseModel):
     scale: float = Field(default=20.0, gt=0)
     """What cosines are multiplied with in the softmax: the inverse of its temperature."""
 
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Arithmetic of the forward and backward pass; weights and optimizer are fp32 always. bf16 doubles the speed where
-    the processor has it (AMX or AVX-512 BF16, and every recent GPU) and is slower where it has not; fp16 is for older
-    GPUs."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"
+    """Arithmetic of the forward and backward pass; weights and optimizer are fp32 always. bf16 nearly doubles the speed
+    where the processor has it (AMX or AVX-512 BF16, and every recent GPU) and is slower where it has not; auto is bf16
+    there, else fp32. fp16 is for older GPUs."""
 
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Fixes the order of pairs and the dropout: on one CPU, the same inputs then give the same weights."""
@@ -67,8 +67,8 @@ class RetrieverConfig(BaseModel):
     # Hard negatives.
 
     siblings: int = Field(default=0, ge=0)
-    """Negatives a query from the tools of its relevant APIs: their other APIs, drawn anew for each query and epoch. They
-    are what a ranking confuses most, and cost no search."""
+    """Negatives a query from the tools of its relevant APIs: their other APIs, drawn anew for each query and epoch.
+    They are what a ranking confuses most, and cost no search."""
 
     mined: int = Field(default=0, ge=0)
     """Negatives a query that the encoder itself ranks high, mined before each epoch from the second on (before the
@@ -123,10 +123,11 @@ class RetrieverConfig(BaseModel):
 _QUICK: dict[str, Any] = {"epochs": 1, "learning_rate": 5e-5, "warmup_steps": 0.1, "max_tokens": 128}
 
 _OURS: dict[str, Any] = {
-    "epochs": 4,
-    "learning_rate": 1e-4,
+    "epochs": 3,
+    "learning_rate": 2e-4,
     "warmup_steps": 0.1,
-    "max_tokens": 96,
+    "max_tokens": 80,
+    "precision": "auto",
     "batch_size": 64,
     "together": True,
     "siblings": 2,

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets.arrow_dataset import Dataset
 from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from transformers import PrinterCallback, TrainerCallback
 
 from toolbench.encoder import Encoder, Progress, quiet
 from toolbench.records import RetrievalPair
-from toolbench.retriever.checkpoints import last, write
+from toolbench.retriever.checkpoints import last, processes, write
 from toolbench.retriever.collating import Assembler, Collator
 from toolbench.retriever.config import RetrieverConfig
 from toolbench.retriever.loss import CachedRankingLoss, RankingLoss
@@ -61,20 +62,20 @@ def fit(
     The checkpoints stay there; the caller removes them once the model is written.
     """
     fitted = Fitted([])
-    steps = [_Steps(encoder, miner, folder, fitted, progress)]
+    watching: list[TrainerCallback] = [_Steps(encoder, miner, progress)]
     if score:
-        steps.append(_Best(encoder, score, folder, fitted, max(1, len(batches) // config.evaluations)))
+        watching.append(_Best(encoder, score, folder, fitted, config.evaluations))
     loss = (CachedRankingLoss if config.cached else RankingLoss)(
         encoder.model, config.scale, config.chunk, config.matryoshka
     )
     with quiet():
         trainer = _Trainer(
             model=encoder.model,
-            args=_arguments(encoder, len(batches), config, folder),
+            args=_arguments(encoder, len(batches) // processes(), config, folder),
             train_dataset=Dataset.from_dict({"batch": list(range(len(batches)))}),
             data_collator=Collator(encoder.model, Assembler(pairs), batches, miner.negatives),  # type: ignore[arg-type]
             loss=loss,
-            callbacks=steps,
+            callbacks=watching,
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=last(folder))
@@ -88,15 +89,14 @@ def fit(
     return fitted
 
 
-class _Steps(TrainerCallback):  # type: ignore[misc]
+class _Steps(TrainerCallback):
     """Mines when its time has come, and reports."""
 
-    def __init__(self, encoder: Encoder, miner: Miner, folder: Path, fitted: Fitted, progress: Progress | None) -> None:
-        self._encoder, self._miner, self._folder = encoder, miner, folder
-        self._fitted, self._progress = fitted, progress
+    def __init__(self, encoder: Encoder, miner: Miner, progress: Progress | None) -> None:
+        self._encoder, self._miner, self._progress = encoder, miner, progress
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._miner.resume(state.global_step * args.world_size)
+        self._miner.resume(state.global_step * args.world_size, args.world_size)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self._miner.due(state.global_step * args.world_size):
@@ -108,11 +108,11 @@ class _Steps(TrainerCallback):  # type: ignore[misc]
             self._progress("train", state.global_step, state.max_steps)
 
 
-class _Best(TrainerCallback):  # type: ignore[misc]
+class _Best(TrainerCallback):
     """Measures now and then, and keeps the best weights in `best`."""
 
-    def __init__(self, encoder: Encoder, score: Score, folder: Path, fitted: Fitted, every: int) -> None:
-        self._encoder, self._score, self._fitted, self._every = encoder, score, fitted, every
+    def __init__(self, encoder: Encoder, score: Score, folder: Path, fitted: Fitted, times: int) -> None:
+        self._encoder, self._score, self._fitted, self._times = encoder, score, fitted, times
         self._place, self._table = folder / "best", folder / "scores.json"
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -124,7 +124,8 @@ class _Best(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         step, scores = state.global_step, self._fitted.scores
         # What was measured before a kill has the same weights again, and the same score.
-        if (step % self._every and step != state.max_steps) or step in scores:
+        every = max(1, state.max_steps // self._times)
+        if (step % every and step != state.max_steps) or step in scores:
             return
         value = self._score(self._encoder)
         self._encoder.model.train()
@@ -151,7 +152,7 @@ def _arguments(
         learning_rate=config.learning_rate,
         warmup_steps=round(min(warmup, max(1.0, steps / 10))),
         seed=config.seed,
-        bf16=config.precision == "bf16",
+        bf16=config.precision == "bf16" or (config.precision == "auto" and _has_bf16(encoder.model.device.type)),
         fp16=config.precision == "fp16",
         use_cpu=encoder.model.device.type == "cpu",
         save_strategy="steps",
@@ -163,3 +164,11 @@ def _arguments(
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
+
+
+def _has_bf16(device: str) -> bool:
+    """Whether bf16 is fast here, not emulated."""
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    said = torch.cpu.get_capabilities() if device == "cpu" else {}
+    return bool(said.get("avx512_bf16") or said.get("amx_bf16"))

@@ -4,7 +4,7 @@ Imported by `fit` alone: importing this module imports torch.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from sentence_transformers.sentence_transformer.losses import CachedMultipleNegativesRankingLoss
@@ -55,7 +55,7 @@ class RankingLoss(nn.Module):
 
 
 class CachedRankingLoss(CachedMultipleNegativesRankingLoss):
-    """`ranking` with cached gradients (Gao et al. 2021): memory for one chunk instead of one batch, a forward pass more."""
+    """`ranking` with cached gradients (Gao et al. 2021): memory for a chunk, not a batch; a forward pass more."""
 
     def __init__(self, model: Any, scale: float, chunk: int, dimensions: Sequence[int] = ()) -> None:
         super().__init__(model, scale=scale, mini_batch_size=chunk)
@@ -65,9 +65,8 @@ class CachedRankingLoss(CachedMultipleNegativesRankingLoss):
         self, reps: list[list[Tensor]], labels: Tensor | None = None, *, with_backward: bool = False
     ) -> Tensor:
         """The loss of a whole batch from the embeddings of its chunks; with `with_backward` their gradients, too."""
-        assert labels is not None
         queries, documents = (torch.cat(column) for column in reps)
-        loss = ranking(queries, documents, labels, self.scale, self.dimensions)
+        loss = ranking(queries, documents, cast(Tensor, labels), self.scale, self.dimensions)
         if with_backward:
             loss.backward()  # type: ignore[no-untyped-call]
             loss = loss.detach()

@@ -11,7 +11,7 @@ from toolbench.retriever.config import RetrieverConfig
 from toolbench.retriever.negatives import Negatives, Siblings, mine
 
 _AHEAD = 2
-"""Batches that the data loader has fetched when a step begins: they were made before what is mined now."""
+"""Batches that a process's data loader has fetched when a step begins: they were made before what is mined now."""
 
 
 class Miner:
@@ -36,20 +36,21 @@ class Miner:
         per_epoch = max(1, round(len(batches) / config.epochs))
         self._starts = [per_epoch * epoch for epoch in range(1, config.epochs)] if config.mined else []
         self._mined: dict[int, Negatives] = {}
+        self._ahead = _AHEAD
 
     def negatives(self, number: int, query: str) -> list[tuple[str, str]]:
         """API ids and documents of the hard negatives that a query has in batch `number`."""
         ids = (
             self._siblings.draw(query, self._config.siblings, f"{self._config.seed}/{number}") if self._siblings else []
         )
-        rounds = [start for start in self._mined if start + _AHEAD <= number]
+        rounds = [start for start in self._mined if start + self._ahead <= number]
         if rounds:
             ids += self._mined[max(rounds)].get(query, [])
         return [(i, self._documents[i]) for i in dict.fromkeys(ids)]
 
     def due(self, batch: int) -> bool:
         """Whether to mine before the step of this batch."""
-        return batch in self._starts and batch not in self._mined
+        return len(self._mined) < sum(start <= batch for start in self._starts)
 
     def mine(self, encoder: Encoder, batch: int, progress: Progress | None = None) -> None:
         """Mine with the encoder as it is now."""
@@ -57,11 +58,13 @@ class Miner:
         self._mined[batch] = found
         write(self._place(batch), found)
 
-    def resume(self, batch: int) -> None:
-        """Take up what was mined before the batch that a resumed run goes on with."""
-        for start in self._starts:
-            if start < batch and self._place(start).exists():
-                self._mined[start] = json.loads(self._place(start).read_text(encoding="utf-8"))
+    def resume(self, batch: int, processes: int) -> None:
+        """Take up what was mined before the batch that a run, of so many processes, begins or goes on with."""
+        self._ahead = _AHEAD * processes
+        for place in self._folder.glob("mined-*.json"):
+            start = int(place.stem.partition("-")[2])
+            if start < batch:
+                self._mined[start] = json.loads(place.read_text(encoding="utf-8"))
 
     def _place(self, batch: int) -> Path:
         return self._folder / f"mined-{batch}.json"

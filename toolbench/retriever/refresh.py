@@ -26,7 +26,8 @@ def specification(view: Snapshot, settings: Settings) -> str:
 
 def config_of(settings: Settings) -> RetrieverConfig:
     """The training configuration that settings ask for."""
-    return RetrieverConfig(**settings.retriever.model_dump(), seed=settings.seed)
+    wanted = settings.retriever.model_dump(exclude_none=True)
+    return RetrieverConfig.preset(wanted.pop("preset"), **wanted, seed=settings.seed)
 
 
 def finished(lake: Lake, spec: str, name: str = MODEL) -> ModelEntry | None:

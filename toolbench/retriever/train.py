@@ -82,13 +82,13 @@ def train(
     softmax over cosines (multiple negatives ranking) without false negatives (see `plan`, `ranking`). The model lies in
     `folder` itself, its index over the corpus in `folder/index`; `metrics.json` is written last.
 
-    A run that was killed goes on from the last checkpoint in `checkpoints`, if that was named, and ends with the weights
-    it would have had. On one CPU, equal inputs give equal files, times apart. Of several processes that accelerate
-    started, the first writes.
+    A run that was killed goes on from the last checkpoint in `checkpoints`, if that was named, and ends with the
+    weights it would have had. On one CPU, equal inputs give equal files, times apart. Of several processes that
+    accelerate started, the first writes.
 
-    Raises ToolbenchError if there is nothing to train on, a training pair rests on a held-out query, tool or category, a
-    relevant API is not in the corpus, a package or the base is missing, `folder` cannot be written, or `checkpoints` are
-    another run's.
+    Raises ToolbenchError if there is nothing to train on, a training pair rests on a held-out query, tool or category,
+    a relevant API is not in the corpus, a package or the base is missing, `folder` cannot be written, or `checkpoints`
+    are another run's.
     """
     started = time.monotonic()
     training = [p for p in pairs if p.split == "train"]
@@ -105,7 +105,7 @@ def train(
     place = checkpoints or folder / "checkpoints"
     with _written(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        if checkpoints is None:  # nobody asked for these to be gone on with
+        if checkpoints is None and first_process():  # nobody asked for these to be gone on with
             shutil.rmtree(place, ignore_errors=True)
     with _written(place):
         claim(place, _identity(training, validation, corpus, catalogue, config))
@@ -169,8 +169,8 @@ def _check(training: Sequence[RetrievalPair], held_out: _HeldOut, held: HeldOut,
     for pair in training:
         if fault := held.fault(pair):
             raise ToolbenchError(
-                f"The training pair {pair.id} cannot be trained on ({pair.query[:80]!r}): {fault}, and figures measured "
-                "on it would mean nothing; remove it from either side."
+                f"The training pair {pair.id} cannot be trained on ({pair.query[:80]!r}): {fault}, and figures "
+                "measured on it would mean nothing; remove it from either side."
             )
     for query_id in held_out.ids:
         missing = sorted(held_out.relevant[query_id] - corpus.keys())

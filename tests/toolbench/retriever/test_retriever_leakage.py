@@ -1,8 +1,11 @@
+import json
 from collections import Counter
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from toolbench.catalogue.names import plain_api_id
 from toolbench.records import RetrievalPair, Split
 from toolbench.retriever.leakage import held_out, without_held_out
 
@@ -13,6 +16,9 @@ def _pair(query: str, api: str, split: Split = "train", query_id: str = "") -> R
         collection="", split=split, model="none",
     )  # fmt: skip
 
+
+DROPPED = 318
+"""Queries of the published training file that touch a held-out tool or category of the test files."""
 
 MEASURED = [
     _pair("Is it raining in Oslo?", "Weather/sky/rain", "instruction", "q1"),
@@ -44,20 +50,28 @@ def test_the_tool_of_an_unseen_instruction_may_be_trained_on() -> None:
     assert held_out(MEASURED).fault(_pair("snow in Oslo", "Weather/sky/snow")) is None
 
 
-def test_training_queries_on_the_real_test_sets_tools_and_categories_are_few_and_go(data_dir: Any) -> None:
-    """The counts that `docs/retriever.md` states."""
-    from toolbench.catalogue.names import category_folder, plain_api_id
-    from toolbench.retriever.pairs import of_files, of_test_files
+def _of_test_file(path: Path) -> Iterator[RetrievalPair]:
+    for entry in json.loads(path.read_text()):
+        split = {"tool": "tool", "category": "category"}.get(path.stem.partition("_")[2], "instruction")
+        text = entry["query"] if isinstance(entry["query"], str) else entry["query"][0]
+        for api in entry["api_list"]:
+            if [api["tool_name"], api["api_name"]] in [names[:2] for names in entry["relevant APIs"]]:
+                api_id = plain_api_id(api["category_name"], api["tool_name"], api["api_name"])
+                yield _pair(text, api_id, split, f"{path.stem}/{entry['query_id']}")  # type: ignore[arg-type]
 
-    measured, _ = of_test_files([str(f) for f in sorted((data_dir / "test_instruction").glob("*.json"))], plain_api_id)
-    assert Counter(p.split for p in {p.query_id: p for p in measured}.values()) == {
-        "instruction": 247, "tool": 94, "category": 211,
-    }  # fmt: skip
+
+def test_real_training_queries_on_the_tools_and_categories_of_the_test_set_go(data_dir: Path) -> None:
+    """The counts that `docs/retriever.md` states."""
+    measured = [p for path in sorted((data_dir / "test_instruction").glob("*.json")) for p in _of_test_file(path)]
+    assert len({p.query_id for p in measured}) == 552
     held = held_out(measured)
     assert (len(held.tools), len(held.categories)) == (72, 6)
-    assert held.categories <= {category_folder(c) for c in held.categories}
-    pairs, _ = of_files([str(data_dir / "retrieval" / "G3_train.json")], plain_api_id)
-    assert len({p.query for p in pairs}) > 4700
+    entries = json.loads((data_dir / "retrieval" / "G3_train.json").read_text())
+    pairs = [_pair(e["query"], plain_api_id(*names)) for e in entries for names in e["relevant"]]
     kept, counts = without_held_out(pairs, held)
-    assert (counts["queries: query"], counts["queries: tool"] + counts["queries: category"]) == (0, 318)
+    queries = {p.query for p in pairs}
+    assert counts["queries: query"] == 0, "no test query is among them"
+    assert (
+        len(queries) - len({p.query for p in kept}) == counts["queries: tool"] + counts["queries: category"] == DROPPED
+    )
     assert all(held.fault(p) is None for p in kept)

@@ -9,38 +9,25 @@ import time
 from pathlib import Path
 
 import pytest
+from retriever_pairs import run
 
-from tests.toolbench.retriever.test_retriever_train import CORPUS, HELD_OUT, TRAINING
 from toolbench.errors import ToolbenchError
-from toolbench.retriever import RetrieverConfig, train
 
 _RUN = """
 import sys
 from pathlib import Path
-from tests.toolbench.retriever.test_retriever_resume import run
+from retriever_pairs import run
 run(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
 """
-
-
-def config(base: str) -> RetrieverConfig:
-    """Dropout, siblings, mining and validation: everything that a resumed run must do again in the same way."""
-    return RetrieverConfig(
-        base=base, epochs=10, batch_size=4, learning_rate=1e-2, warmup_steps=0.1, max_tokens=16, siblings=1, mined=1,
-        validation=3, evaluations=5, together=True,
-    )  # fmt: skip
-
-
-def run(base: str, folder: Path, checkpoints: Path) -> None:
-    """Train as both runs do."""
-    catalogue = CORPUS | {"Weather/sky/wind": "the weather of a city", "Music/songs/date": "date of a song"}
-    train(TRAINING + HELD_OUT, CORPUS, config(base), folder, catalogue=catalogue, checkpoints=checkpoints)
 
 
 def test_killed_in_mid_epoch_and_resumed_it_ends_with_the_same_weights(tiny_base: str, tmp_path: Path) -> None:
     run(tiny_base, tmp_path / "undisturbed", tmp_path / "one")
     checkpoints = tmp_path / "two"
     child = subprocess.Popen(
-        [sys.executable, "-c", _RUN, tiny_base, str(tmp_path / "killed"), str(checkpoints)], stderr=subprocess.DEVNULL
+        [sys.executable, "-c", _RUN, tiny_base, str(tmp_path / "killed"), str(checkpoints)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
+        stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 120
     while not list(checkpoints.glob("checkpoint-*/trainer_state.json")):

@@ -4,38 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from retriever_pairs import CORPUS, HELD_OUT, MOON, RAIN, TAX, TRAINING, pair
 
 from toolbench.errors import ToolbenchError
-from toolbench.records import Group, RetrievalPair, Split
+from toolbench.records import RetrievalPair
 from toolbench.retriever import Encoder, Index, RetrieverConfig, train
-
-CORPUS = {
-    "Weather/sky/rain": "Weather: rain in a city",
-    "Astronomy/moon/phase": "Astronomy: phase of the moon for a date",
-    "Finance/tax/rate": "Finance: tax rate of an income",
-    "Music/songs/lyrics": "Music: lyrics of a song",
-}
-RAIN, MOON, TAX, SONG = CORPUS
-
-
-def _pair(query: str, api: str, split: Split = "train", group: Group = "I1", query_id: str = "") -> RetrievalPair:
-    return RetrievalPair(
-        id=f"{query}/{api}", query_id=query_id or query, query=query, api_id=api, document=CORPUS.get(api, "gone"),
-        group=group, category="", collection="", split=split, model="none",
-    )  # fmt: skip
-
-
-TRAINING = [
-    _pair(f"{opening} {topic}", api)
-    for opening in ("find", "please find", "find the", "please")
-    for topic, api in (("weather", RAIN), ("moon", MOON), ("income", TAX), ("artist", SONG))
-]
-HELD_OUT = [
-    _pair("please find the weather for a city", RAIN, "instruction"),
-    _pair("the moon please", MOON, "instruction"),
-    _pair("weather and song", RAIN, "instruction", "I2"),
-    _pair("weather and song", SONG, "instruction", "I2"),
-]
 
 
 @pytest.fixture
@@ -114,14 +87,14 @@ def test_without_held_out_queries_nothing_is_measured_and_the_card_says_so(
     [
         (HELD_OUT, "No retrieval pair belongs to the split `train`"),
         ([], "No retrieval pair belongs to the split `train`"),
-        ([_pair("find", RAIN), _pair("find", MOON)], "The 2 training pairs leave nothing to tell apart"),
+        ([pair("find", RAIN), pair("find", MOON)], "The 2 training pairs leave nothing to tell apart"),
         (
-            [*TRAINING, _pair("Find,\n MOON!", MOON, "instruction", query_id="q7")],
+            [*TRAINING, pair("Find,\n MOON!", MOON, "instruction", query_id="q7")],
             "The training pair find moon.*query q7",
         ),
-        ([*TRAINING, _pair("new", TAX, "tool")], "The training pair find income.*its tool Finance/tax is held out"),
-        ([*TRAINING, _pair("new", TAX, "category")], "The training pair.*its category Finance is held out"),
-        ([*TRAINING, _pair("new", "Music/gone/api", "tool", query_id="q8")], "The corpus lacks Music/gone/api"),
+        ([*TRAINING, pair("new", TAX, "tool")], "The training pair find income.*its tool Finance/tax is held out"),
+        ([*TRAINING, pair("new", TAX, "category")], "The training pair.*its category Finance is held out"),
+        ([*TRAINING, pair("new", "Music/gone/api", "tool", query_id="q8")], "The corpus lacks Music/gone/api"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(pairs: list[RetrievalPair], message: str, tmp_path: Path) -> None:
