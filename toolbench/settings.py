@@ -289,13 +289,15 @@ class RetrieverSettings(Section):
 
 
 class FusionSettings(Section):
-    """How a hybrid search joins the rankings of the retriever's model and of BM25: by reciprocal rank."""
+    """How a hybrid search joins the rankings of the retriever's model and of BM25."""
 
+    method: Literal["scores", "ranks"] = "scores"
+    """scores: the model's cosine and BM25's score as a share of the query's best one; ranks: reciprocal-rank fusion."""
+    bm25_weight: float = Field(default=0.15, ge=0)
+    """What BM25 counts, where the model counts 1; by ranks, 1 is usual."""
     constant: int = Field(default=60, ge=1)
-    """Added to every rank: the larger, the less the first ranks count above the later ones."""
-    bm25_weight: float = Field(default=1.0, ge=0)
-    """What BM25's ranks count, where the model's count 1."""
-    depth: int = Field(default=100, ge=1)
+    """Added to every rank, by ranks: the larger, the less the first ones count above the later ones."""
+    depth: int = Field(default=50, ge=1)
     """Ranks of each side that are looked at."""
 
 

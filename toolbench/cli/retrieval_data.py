@@ -27,6 +27,8 @@ class Case:
     """API id → document."""
     unusable: int
     """Queries left out: no text, or no relevant API."""
+    candidates: frozenset[str]
+    """Ids, in the corpus, of the APIs that the queries' files describe."""
     absent: int
     """Relevant APIs that the corpus does not have: they count as missed."""
 
@@ -44,7 +46,7 @@ def case_of(lake: Lake, snapshot: Snapshot, queries: str | None, corpus: str | N
             raise UsageError(f"The lake's own queries are searched for in the lake, not in {corpus}: give --queries.")
         held_out = [p for p in lake.rows(snapshot, RetrievalPair) if p.split != "train"]
         found = {api.id: document(api) for api in lake.rows(snapshot, Api)}
-        return _checked(Case(Queries.of(held_out), found, 0, 0), f"the lake {lake.uri}")
+        return _checked(Case(Queries.of(held_out), found, 0, frozenset(found), 0), f"the lake {lake.uri}")
     path = Path(queries)
     if not path.exists():
         raise UsageError(f"The queries {queries} are not there: give a folder or file in ToolBench's layout.")
@@ -95,7 +97,8 @@ def _case(rows: Sequence[Instruction], total: int, own: dict[str, Api], corpus: 
     queries = Queries({}, {})
     for row in rows:
         queries.add(row.id, row.text, [name(own[i]) for i in row.relevant], row.group, row.split)
-    return Case(queries, known, total - len(rows), _absent(queries, known))
+    candidates = frozenset(name(api) for api in own.values()) & known.keys()
+    return Case(queries, known, total - len(rows), candidates, _absent(queries, known))
 
 
 def _of_layout(folder: Path, corpus: list[Api] | None) -> Case:
@@ -115,7 +118,8 @@ def _of_layout(folder: Path, corpus: list[Api] | None) -> Case:
             queries.add(str(qid), text, relevant, "", "")
         else:
             unusable += 1
-    return Case(queries, known, unusable, _absent(queries, known))
+    candidates = frozenset(name(api) for api in own.values()) & known.keys()
+    return Case(queries, known, unusable, candidates, _absent(queries, known))
 
 
 def apis_of_documents(documents: dict[int, dict[str, Any]]) -> dict[int, Api]:
@@ -155,6 +159,10 @@ class Training:
 
     pairs: list[RetrievalPair]
     corpus: dict[str, str]
+    """API id → document: what negatives are drawn from."""
+    searched: dict[str, str]
+    """Those that are searched to measure the model: the pairs' APIs and the test's candidates, as a whole crawl would
+    take longer to encode than the training."""
     unusable: int
     """Queries or APIs of the files that were left out: not to be read, or not in the corpus."""
 
@@ -167,7 +175,7 @@ def training_of(lake: Lake, snapshot: Snapshot, pairs: str | None, corpus: str |
     """
     if pairs is None:
         found = {api.id: document(api) for api in lake.rows(snapshot, Api)}
-        return Training(list(lake.rows(snapshot, RetrievalPair)), found, 0)
+        return Training(list(lake.rows(snapshot, RetrievalPair)), found, found, 0)
     path = Path(pairs)
     if not path.exists():
         raise UsageError(f"The pairs {pairs} are not there: give a folder or file in ToolBench's layout.")
@@ -175,8 +183,14 @@ def training_of(lake: Lake, snapshot: Snapshot, pairs: str | None, corpus: str |
     made = _pairs_of_layout(path, apis) if path.is_dir() else _pairs_of_file(path, apis)
     if test is not None:
         held = _held_out(Path(test), apis)
-        made = Training(made.pairs + held.pairs, made.corpus | held.corpus, made.unusable + held.unusable)
+        searched = made.searched | held.searched
+        made = Training(made.pairs + held.pairs, made.corpus | held.corpus, searched, made.unusable + held.unusable)
     return made
+
+
+def _training(pairs: list[RetrievalPair], corpus: dict[str, str], unusable: int, more: Iterable[str] = ()) -> Training:
+    ids = {pair.api_id for pair in pairs}.union(more)
+    return Training(pairs, corpus, {i: text for i, text in corpus.items() if i in ids}, unusable)
 
 
 def _pairs_of_layout(folder: Path, corpus: list[Api] | None) -> Training:
@@ -192,7 +206,7 @@ def _pairs_of_layout(folder: Path, corpus: list[Api] | None) -> Training:
             wanted += len(docids)
             ids = [name(own[d]) for d in docids if d in own]
             pairs += _pairs(str(qid), part.queries[qid], [i for i in ids if i in known], known, "", split)
-    return Training(pairs, known, wanted - len(pairs))
+    return _training(pairs, known, wanted - len(pairs))
 
 
 def _pairs_of_file(path: Path, corpus: list[Api] | None) -> Training:
@@ -215,7 +229,7 @@ def _pairs_of_file(path: Path, corpus: list[Api] | None) -> Training:
     pairs: list[RetrievalPair] = []
     for query_id, text, relevant, group in found:
         pairs += _pairs(query_id, text, [i for i in relevant if i in known], known, group, "train")
-    return Training(pairs, known, sum(len(f[2]) for f in found) - len(pairs) + len(entries) - len(found))
+    return _training(pairs, known, sum(len(f[2]) for f in found) - len(pairs) + len(entries) - len(found))
 
 
 def _named(entry: dict[str, Any], number: int, find: Find, path: Path) -> tuple[str, str, list[str], str]:
@@ -240,7 +254,7 @@ def _held_out(path: Path, corpus: list[Api] | None) -> Training:
     for query_id, text in case.queries.texts.items():
         known = sorted(i for i in case.queries.relevant[query_id] if i in case.corpus)
         pairs += _pairs(query_id, text, known, case.corpus, groups[query_id], splits[query_id])
-    return Training(pairs, case.corpus, case.unusable + case.absent)
+    return _training(pairs, case.corpus, case.unusable + case.absent, case.candidates)
 
 
 def _pairs(

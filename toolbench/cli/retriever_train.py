@@ -10,8 +10,7 @@ from toolbench.cli.bars import bars
 from toolbench.cli.lake import published
 from toolbench.errors import ToolbenchError, UsageError
 from toolbench.lake import Draft, Lake, Snapshot
-
-_PRESETS = ("paper", "ours", "quick")
+from toolbench.retriever.config import Preset, RetrieverConfig
 
 
 def train(
@@ -23,21 +22,26 @@ def train(
         str | None, typer.Option(help="The APIs, where pairs only name theirs: lake, or a catalogue's path.")
     ] = None,
     test: Annotated[str | None, typer.Option(help="Test instructions that are held out and measured.")] = None,
-    preset: Annotated[str | None, typer.Option(help="With --out: paper, ours or quick.")] = None,
+    preset: Annotated[
+        Preset | None, typer.Option(help="With --out: paper is ToolLLM's recipe, ours (the default) a better one.")
+    ] = None,
+    base: Annotated[str | None, typer.Option(help="With --out: the encoder to start from, a folder or a name.")] = None,
     out: Annotated[Path | None, typer.Option(help="A folder for the model. Without: the lake, if it is good.")] = None,
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="With --out: a folder from which a run that was killed goes on.")
+    ] = None,
 ) -> None:
     """Train a retriever. Without --out: as settings say, and it serves from now on unless it is worse than the old one.
 
     Example: toolbench retriever train --pairs G3_train.json --corpus toolenv.tar.gz --preset ours --out model
     """
-    if preset is not None and preset not in _PRESETS:
-        raise UsageError(f"There is no preset {preset!r}; choose one of {', '.join(_PRESETS)}.")
     if out is None:
-        if pairs or corpus or test or preset:
+        if pairs or corpus or test or preset or base or checkpoints:
             raise UsageError("Without --out the lake's pairs and settings decide: give --out FOLDER for a model apart.")
         _in_lake(lake)
         return
-    _apart(lake, pairs, corpus, test, preset or "ours", out)
+    config = RetrieverConfig.preset(preset or "ours", **({"base": base} if base else {}))
+    _apart(lake, pairs, corpus, test, config, out, checkpoints)
 
 
 def _in_lake(lake: str | None) -> None:
@@ -57,9 +61,17 @@ def _in_lake(lake: str | None) -> None:
     typer.echo(f"snapshot {after.number}")
 
 
-def _apart(lake: str | None, pairs: str | None, corpus: str | None, test: str | None, preset: str, out: Path) -> None:
+def _apart(
+    lake: str | None,
+    pairs: str | None,
+    corpus: str | None,
+    test: str | None,
+    config: RetrieverConfig,
+    out: Path,
+    checkpoints: Path | None,
+) -> None:
     from toolbench.cli.retrieval_data import training_of
-    from toolbench.retriever import RetrieverConfig
+    from toolbench.retriever.leakage import held_out, without_held_out
     from toolbench.retriever.train import train as fit
 
     settings = o.settings(lake=lake)
@@ -68,10 +80,16 @@ def _apart(lake: str | None, pairs: str | None, corpus: str | None, test: str | 
     found = training_of(opened, snapshot, pairs, corpus, test)
     if not found.pairs:
         raise ToolbenchError("No pair can be used: no query names an API that the corpus has.")
-    config = RetrieverConfig.preset(preset, seed=settings.seed % 2**31)
-    typer.echo(f"{len(found.pairs):,} pairs, {len(found.corpus):,} APIs, {found.unusable:,} left out", err=True)
+    config = config.model_copy(update={"seed": settings.seed % 2**31})
+    measured = [p for p in found.pairs if p.split != "train"]
+    training, dropped = without_held_out([p for p in found.pairs if p.split == "train"], held_out(measured))
+    told = f"{len(training):,} pairs to train on, {len(found.searched):,} APIs searched, {found.unusable:,} not usable"
+    leaking = "".join(f", {count:,} {what}" for what, count in sorted(dropped.items()) if count)
+    typer.echo(f"{told}{f'; held out from training{leaking}' if leaking else ''}", err=True)
     with bars() as show:
-        result = fit(found.pairs, found.corpus, config, out, show)
+        result = fit(
+            [*training, *measured], found.searched, config, out, show, catalogue=found.corpus, checkpoints=checkpoints
+        )
     for when, metrics in (("before", result.metrics_before), ("after", result.metrics_after)):
         for name, figures in {"all": metrics["all"], **metrics["group"]}.items() if metrics else ():
             typer.echo(f"{when:7s} {name:5s} NDCG@5 {100 * figures['ndcg@5']['mean']:.1f}")

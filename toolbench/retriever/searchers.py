@@ -7,7 +7,7 @@ from toolbench.lake import Lake
 from toolbench.retriever.embeddings import Embedded, EmbeddingCache, identity
 from toolbench.retriever.index import Index
 from toolbench.retriever.lexical import Bm25Index
-from toolbench.retriever.ranking import Mask, Ranking, Searcher, fuse
+from toolbench.retriever.ranking import Mask, Ranking, Searcher, combine, fuse
 from toolbench.settings import FusionSettings
 
 
@@ -26,7 +26,7 @@ class Dense:
 
 
 class Hybrid:
-    """BM25 and a dense searcher over the same APIs, fused by reciprocal rank."""
+    """BM25 and a dense searcher over the same APIs, fused as settings say."""
 
     def __init__(self, dense: Searcher, bm25: Bm25Index, fusion: FusionSettings) -> None:
         """Raises ValueError if the two know different APIs."""
@@ -36,11 +36,13 @@ class Hybrid:
         self.api_ids = bm25.api_ids
 
     def rank(self, queries: Sequence[str], k: int, allowed: Mask | None = None) -> list[Ranking]:
-        """See `Searcher`. Scores are sums of weighted reciprocal ranks: they order, and mean nothing else."""
-        depth = max(k, self._fusion.depth)
+        """See `Searcher`. Scores order, and mean nothing else."""
+        fusion = self._fusion
+        depth = max(k, fusion.depth)
         both = zip(self._dense.rank(queries, depth, allowed), self._bm25.rank(queries, depth, allowed), strict=True)
-        weights = (1.0, self._fusion.bm25_weight)
-        return [fuse([d.api_ids, b.api_ids], weights, self._fusion.constant, k) for d, b in both]
+        if fusion.method == "scores":
+            return [combine(d, b, fusion.bm25_weight, k) for d, b in both]
+        return [fuse([d.api_ids, b.api_ids], (1.0, fusion.bm25_weight), fusion.constant, k) for d, b in both]
 
 
 def dense_over(

@@ -7,7 +7,7 @@ from toolbench.digests import draw
 from toolbench.encoder import Encoder
 from toolbench.records import RetrievalPair
 from toolbench.retriever.index import Index
-from toolbench.retriever.metrics import ndcg
+from toolbench.retriever.metrics import scores
 
 _DEPTH = 5
 
@@ -26,8 +26,8 @@ class Validation:
         """In [0, 1]."""
         index = Index(list(self._documents), encoder.encode(list(self._documents.values())))
         found, _ = index.search(encoder.encode(list(self._relevant)), _DEPTH)
-        gains = [ndcg(ids, wanted, _DEPTH) for ids, wanted in zip(found, self._relevant.values(), strict=True)]
-        return sum(gains) / len(gains)
+        gains = scores(dict(zip(self._relevant, found, strict=True)), self._relevant, (_DEPTH,))[f"ndcg@{_DEPTH}"]
+        return sum(gains.values()) / len(gains)
 
 
 def hold_back(pairs: Sequence[RetrievalPair], count: int, seed: int) -> tuple[list[RetrievalPair], list[RetrievalPair]]:

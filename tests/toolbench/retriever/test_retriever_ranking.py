@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from toolbench.errors import ToolbenchError
 from toolbench.retriever.lexical import Bm25Index
-from toolbench.retriever.ranking import Ranking, fuse
+from toolbench.retriever.ranking import Ranking, combine, fuse
 from toolbench.retriever.searchers import Hybrid
 from toolbench.settings import FusionSettings
 
@@ -81,6 +81,14 @@ def test_fusing_a_ranking_with_itself_changes_nothing(rankings: list[list[str]],
     assert all(0 <= rank < 6 for rank in first)
 
 
+def test_scores_are_combined_by_hand() -> None:
+    found = combine(Ranking(["a", "b"], [0.9, 0.5]), Ranking(["c", "b"], [8.0, 4.0]), 0.5, 3)
+    # a: 0.9 · b: 0.5 + 0.5 · 4/8 · c: the lowest of the dense scores, 0.5, and 0.5 · 8/8.
+    assert (found.api_ids, found.scores) == (["c", "a", "b"], pytest.approx([1.0, 0.9, 0.75]))
+    assert combine(Ranking([], []), Ranking(["b", "a"], [2.0, 2.0]), 1.0, 5).api_ids == ["a", "b"]
+    assert combine(Ranking(["b"], [-0.1]), Ranking([], []), 1.0, 5) == Ranking(["b"], [-0.1])
+
+
 def test_a_hybrid_weighs_both_sides_and_refuses_two_corpora() -> None:
     class Fixed:
         def __init__(self) -> None:
@@ -89,8 +97,11 @@ def test_a_hybrid_weighs_both_sides_and_refuses_two_corpora() -> None:
         def rank(self, queries: list[str], k: int, allowed: object = None) -> list[Ranking]:
             return [Ranking(["e", "c"], [0.9, 0.8]) for _ in queries]
 
-    both = Hybrid(Fixed(), index(), FusionSettings())  # type: ignore[arg-type]
+    by_ranks = FusionSettings(method="ranks", bm25_weight=1)
+    both = Hybrid(Fixed(), index(), by_ranks)  # type: ignore[arg-type]
     assert both.rank(["rain"], 3)[0].api_ids == ["c", "b", "e"]
+    by_scores = Hybrid(Fixed(), index(), FusionSettings(bm25_weight=0.2))  # type: ignore[arg-type]
+    assert by_scores.rank(["rain"], 3)[0].api_ids == ["b", "c", "e"]
     alone = Hybrid(Fixed(), index(), FusionSettings(bm25_weight=0))  # type: ignore[arg-type]
     assert alone.rank(["rain"], 2)[0].api_ids == ["e", "c"]
     with pytest.raises(ValueError, match="different APIs"):
