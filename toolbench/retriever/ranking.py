@@ -61,11 +61,12 @@ def combine(dense: Ranking, words: Ranking, weight: float, k: int) -> Ranking:
     """The sum of `dense`'s scores and of `weight` times `words`' as shares of their best (Bruch, Gai and Ingber 2023).
 
     What only `words` holds counts with the lowest score of `dense`, which it does not exceed; what only `dense` holds
-    shares no word with the query, or few. Equal scores go by id.
+    shares no word with the query, or few. Among equal scores those that `dense` holds come first, then it goes by id.
     """
     lowest, highest = min(dense.scores, default=0.0), max(words.scores, default=1.0)
     scores = dict.fromkeys(words.api_ids, lowest) | dict(zip(dense.api_ids, dense.scores, strict=True))
     for api_id, score in zip(words.api_ids, words.scores, strict=True):
         scores[api_id] += weight * score / highest
-    first = sorted(scores, key=lambda api_id: (-scores[api_id], api_id))[:k]
+    held = set(dense.api_ids)
+    first = sorted(scores, key=lambda api_id: (-scores[api_id], api_id not in held, api_id))[:k]
     return Ranking(first, [scores[api_id] for api_id in first])
