@@ -263,6 +263,9 @@ class SearchSettings(Section):
     """Replies of the teacher for one instruction at most."""
     tries: int = Field(default=1, ge=1)
     """Chains tried by react until one succeeds (ReAct@N)."""
+    text_format: bool = False
+    """For teachers without tool calling: functions are described in the prompt, and replies are read as Thought, Action
+    and Action Input."""
     max_observation: int = Field(default=1024, ge=64)
     """Characters of an API's answer that the teacher is shown where `compression.method` is truncate."""
 

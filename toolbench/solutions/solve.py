@@ -91,5 +91,6 @@ def _rules(settings: Settings) -> Rules:
         max_depth=wanted.max_depth,
         max_calls=wanted.max_calls,
         tries=wanted.tries,
+        text_format=wanted.text_format,
         max_observation_length=wanted.max_observation if settings.compression.method == "truncate" else _UNCUT,
     )

@@ -79,3 +79,28 @@ def test_half_a_surrogate_pair_is_mended_in_what_is_shown_and_kept(method: str) 
     result = solved(Settings().with_(compression={"method": method}), Response(response={"sky": "\ud83d"}))
     assert [json.loads(text)["response"] for text in shown(result)] == [{"sky": "\ufffd"}]
     assert result.calls[0].response.response == {"sky": "\ufffd"}
+
+
+def test_a_teacher_without_tool_calling_reads_the_functions_in_its_prompt_and_writes_text() -> None:
+    asked: list[tuple[list[Message], list[dict[str, Any]] | None]] = []
+    replies = [
+        f'Thought: Look it up.\nAction: {API.function}\nAction Input: {{"city": "Oslo"}}\nObservation: sun, surely',
+        'Thought: Rain.\nAction: Finish\nAction Input: {"return_type": "give_answer", "final_answer": "Rain."}',
+    ]
+
+    async def chat(messages: list[Message], offered: list[dict[str, Any]] | None, seed: int) -> Reply:
+        asked.append((messages, offered))
+        return Reply(content=replies[len(asked) - 1])
+
+    async def call(api: Any, arguments: str) -> Response:
+        return Response(response={"city": json.loads(arguments)["city"], "rain": 4})
+
+    settings = Settings().with_(search={"text_format": True})
+    result = asyncio.run(solve("Rain in Oslo?", [API], {API.tool_id: a_tool(API)}, settings, chat, call, seed=1))
+    assert (result.outcome, result.final_answer) == ("solved", "Rain.")
+    assert [offered for _, offered in asked] == [None, None]
+    assert all(name in asked[0][0][0]["content"] for name in (API.function, FINISH))
+    assert [m["role"] for m in asked[1][0]][2:] == ["assistant", "user"]
+    assert "Observation: " in asked[1][0][-1]["content"]
+    assert '"rain": 4' in asked[1][0][-1]["content"]
+    assert "sun, surely" not in asked[1][0][-2]["content"]
