@@ -232,7 +232,7 @@ class InstructionSettings(Section):
     """Instructions aimed at over all groups; the filters may leave fewer."""
     groups: tuple[Literal["I1", "I2", "I3"], ...] = ("I1", "I2", "I3")
     """I1 single-tool, I2 multi-tool within a category, I3 multi-tool within a collection."""
-    per_combination: int = Field(default=5, ge=1, le=20)
+    per_combination: int = Field(default=10, ge=1, le=20)
     """Instructions asked for in one call, for one combination of APIs."""
     language: str = "English"
     """The language that instructions are written in; those in another one are rejected."""
