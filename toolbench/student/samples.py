@@ -1,28 +1,22 @@
 """A conversation as token ids and labels: through the base's own chat template, loss on the trained turns alone."""
 
 import json
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from toolbench.errors import ToolbenchError
+from toolbench.dialogue import FINISH
 from toolbench.records import Conversation, Message
+from toolbench.student.masks import Chat, Span, UnusableConversation, spans, thoughts_left_out
+from toolbench.student.shorten import Shortened, fitting
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+__all__ = ["IGNORED", "Making", "Sample", "UnusableConversation", "sample", "samples", "turns"]
+
 IGNORED = -100
 """The label of a token that is read but not learned; what PyTorch's cross entropy leaves out."""
-
-_SHORTEST = 64
-"""Characters an observation keeps at least: an envelope's error, or the first values of its response."""
-
-_CUT = "..."
-"""What the system prompt says cut results end in."""
-
-_GENERATION = re.compile(r"\{%[-+]?\s*generation\s*[-+]?%\}")
 
 
 class Sample(NamedTuple):
@@ -31,178 +25,150 @@ class Sample(NamedTuple):
     input_ids: list[int]
     labels: list[int]
     """The same ids where the token is learned, `IGNORED` elsewhere. A model predicts entry i from the ids before i."""
+    shortened: int = 0
+    """Observations that were cut to make it fit."""
+    dropped: int = 0
+    """Observations that a note stands for, because cutting was not enough."""
+    thoughts_left_out: int = 0
+    """Trained turns whose thought the template does not show beside their call."""
 
 
-class UnusableConversation(ToolbenchError):
-    """This conversation cannot be learned from; `reason` is a short code to count by."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """How conversations become samples."""
 
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
+    max_tokens: int | None = None
+    """Longest sample in tokens; None: as long as they are."""
+    per_turn: bool = False
+    """One sample a turn, loss on its last turn alone, as ToolLLM's release has it; else one a path, loss on all."""
+    give_ups: bool = False
+    """Also learn from paths that end with giving up."""
 
 
-class _Chat:
-    """A conversation before its tokenizer."""
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A sample, or why there is none, with the conversation it is of."""
 
-    def __init__(self, conversation: Conversation, tokenizer: "PreTrainedTokenizerBase") -> None:
-        self.messages = _plain(conversation.messages)
-        self.tools = json.loads(conversation.tools) or None
-        self.tokenizer = tokenizer
+    conversation: Conversation
+    sample: Sample | None
+    problem: UnusableConversation | None = None
 
-    def encode(self, end: int | None = None, **options: Any) -> Any:
-        """The first `end` messages through the chat template. Raises UnusableConversation if the template refuses."""
-        try:
-            return self.tokenizer.apply_chat_template(
-                self.messages[:end],
-                **{"tools": self.tools, "tokenize": True, "return_dict": True, **options},
-            )
-        # Templates are programs: they raise what they like about roles, orders and types.
-        except Exception as error:
-            raise UnusableConversation(
-                "template", f"The base's chat template cannot show a conversation of this kind ({error})."
-            ) from error
 
-    def ids(self, end: int | None = None, *, prompt: bool = False) -> list[int]:
-        """Token ids of the first `end` messages, with the opening of the assistant's next turn if `prompt`."""
-        return list(self.encode(end, add_generation_prompt=prompt)["input_ids"])
+def samples(
+    conversations: Iterable[Conversation], tokenizer: "PreTrainedTokenizerBase", making: Making
+) -> Iterator[Made]:
+    """The samples of conversations, one after the other: only the one at hand is in memory."""
+    for conversation in conversations:
+        if not making.give_ups and gives_up(conversation):
+            problem = UnusableConversation("gave_up", f"Conversation {conversation.id} ends with giving up.")
+            yield Made(conversation, None, problem)
+            continue
+        for part in turns(conversation) if making.per_turn else (conversation,):
+            try:
+                yield Made(part, sample(part, tokenizer, making.max_tokens))
+            except UnusableConversation as problem:
+                yield Made(part, None, problem)
+
+
+def turns(conversation: Conversation) -> Iterator[Conversation]:
+    """One conversation a trained turn: everything up to it, loss on it alone.
+
+    One without such a turn stays as it is, so that somebody can say what is wrong with it.
+    """
+    trained = _trained(conversation)
+    if not trained:
+        yield conversation
+    for n in trained:
+        before = [replace(m, train=False) for m in conversation.messages[:n]]
+        yield replace(conversation, id=f"{conversation.id}#{n}", messages=[*before, conversation.messages[n]])
+
+
+def gives_up(conversation: Conversation) -> bool:
+    """Whether the last call is `Finish` without an answer."""
+    last = next((m for m in reversed(conversation.messages) if m.role == "assistant"), None)
+    calls = last.tool_calls if last else []
+    return any(call.name == FINISH and _gives_up(call.arguments) for call in calls)
+
+
+def _gives_up(arguments: str) -> bool:
+    try:
+        value = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return "give_up_and_restart" in arguments
+    return isinstance(value, dict) and value.get("return_type") == "give_up_and_restart"
 
 
 def sample(conversation: Conversation, tokenizer: "PreTrainedTokenizerBase", max_tokens: int | None = None) -> Sample:
     """Tokens and labels of a conversation; a label is set on every token of the turns with `train`, up to the token
     that ends the turn, and on nothing else: neither on the template's role header nor on other turns.
 
-    A template that marks the assistant's text with `{% generation %}` says itself what is learned. Otherwise the
-    conversation is rendered up to before each trained turn (with the template's generation prompt) and up to its end;
-    what the longer has more is that turn, provided that each rendering continues the one before token by token.
-
     Where there are more than `max_tokens` tokens, all observations are cut to the greatest common length in characters
-    that fits, at least 64; targets are never cut.
+    that fits; where that is not enough, the oldest are dropped, a note in their place; targets are never cut.
 
     Raises UnusableConversation with the reason `nothing_to_learn`, `too_long` or `template`.
     """
-    trained = [n for n, m in enumerate(conversation.messages) if m.train and m.role == "assistant"]
+    trained = _trained(conversation)
     if not trained:
         raise UnusableConversation("nothing_to_learn", f"Conversation {conversation.id} has no turn to learn from.")
+    short = Shortened(conversation)
     if max_tokens is not None:
-        conversation = _fitting(conversation, tokenizer, max_tokens)
-    chat = _Chat(conversation, tokenizer)
-    spans = _marked(chat, trained)
-    ids = chat.ids()
+        short = fitting(conversation, tokenizer, max_tokens)
+    chat = Chat(short.conversation, tokenizer)
+    found = spans(chat, trained)
+    ids, labels = encoded(chat.text(), found, tokenizer)
+    return Sample(ids, labels, short.shortened, short.dropped, thoughts_left_out(chat, trained, found))
+
+
+def encoded(text: str, found: list[Span], tokenizer: "PreTrainedTokenizerBase") -> tuple[list[int], list[int]]:
+    """Ids and labels of a text with the given spans learned.
+
+    A token that would reach over the beginning or the end of a span is not made: there the text is tokenised in two
+    parts, as it is when a model continues a prompt.
+    """
+    pieces = [0, len(text)]
+    ids, places = _tokens(text, 0, tokenizer)
+    edges = sorted({edge for span in found for edge in span})
+    crossed = _crossed(edges, places)
+    if crossed:
+        pieces = sorted({*pieces, *crossed})
+        parts = [_tokens(text[a:b], a, tokenizer) for a, b in zip(pieces, pieces[1:], strict=False)]
+        ids, places = [i for part in parts for i in part[0]], [p for part in parts for p in part[1]]
     labels = [IGNORED] * len(ids)
-    for start, end in spans if spans is not None else _by_prefixes(chat, trained, ids):
-        labels[start:end] = ids[start:end]
-    result = Sample(ids, labels)
-    _check_shown(chat, trained, result)
-    return result
+    at = iter(found)
+    span = next(at, None)
+    for n, (start, end) in enumerate(places):
+        while span and start >= span[1]:
+            span = next(at, None)
+        if span and span[0] <= start and end <= span[1]:
+            labels[n] = ids[n]
+    return ids, labels
 
 
-def _plain(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """Messages as chat templates expect them: OpenAI's shape, but arguments as objects and observations named."""
-    names = {call.id: call.name for m in messages for call in m.tool_calls}
-    out: list[dict[str, Any]] = []
-    for message in messages:
-        plain: dict[str, Any] = {"role": message.role, "content": message.content or ""}
-        if message.tool_calls:
-            plain["tool_calls"] = [
-                {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": _object(c.arguments)}}
-                for c in message.tool_calls
-            ]
-        if message.role == "tool" and message.tool_call_id is not None:
-            plain |= {"tool_call_id": message.tool_call_id, "name": names.get(message.tool_call_id, "")}
-        out.append(plain)
-    return out
-
-
-def _object(arguments: str) -> Any:
-    """The arguments as an object; as the text they are where the model did not write one."""
-    try:
-        value = json.loads(arguments)
-    except (ValueError, RecursionError):
-        return arguments
-    return value if isinstance(value, dict) else arguments
-
-
-def _marked(chat: _Chat, trained: Sequence[int]) -> list[tuple[int, int]] | None:
-    """The trained turns' spans of tokens as the template marks them; None if it does not mark turn by turn."""
-    template = chat.tokenizer.get_chat_template(None, chat.tools)
-    if not chat.tokenizer.is_fast or not _GENERATION.search(template):
-        return None
-    mask = chat.encode(return_assistant_tokens_mask=True)["assistant_masks"]
-    spans, at = [], 0
-    for learned, run in groupby(mask):
-        start, at = at, at + len(list(run))
-        if learned:
-            spans.append((start, at))
-    turns = [n for n, m in enumerate(chat.messages) if m["role"] == "assistant"]
-    if len(spans) == len(turns):
-        return [span for turn, span in zip(turns, spans, strict=True) if turn in trained]
-    return spans if spans and len(trained) == len(turns) else None
-
-
-def _by_prefixes(chat: _Chat, trained: Sequence[int], whole: list[int]) -> Iterator[tuple[int, int]]:
-    """The trained turns' spans of tokens, by rendering the conversation up to before and up to the end of each."""
-    for n in trained:
-        before, through = chat.ids(n, prompt=True), chat.ids(n + 1)
-        if len(through) <= len(before) or through[: len(before)] != before:
-            raise UnusableConversation(
-                "template",
-                f"The base's chat template does not continue its generation prompt with message {n + 1}, so what is "
-                "learned cannot be told from what is read: mark it with {% generation %} in the template.",
-            )
-        if whole[: len(through)] != through:
-            raise UnusableConversation(
-                "template",
-                f"The base's chat template shows message {n + 1} otherwise once more messages follow, so no sample "
-                "holds every turn as the model would write it: mark the turns with {% generation %} in the template.",
-            )
-        yield len(before), _end_of_turn(through, len(before), chat.tokenizer.eos_token_id)
-
-
-def _end_of_turn(ids: list[int], start: int, eos: int | list[int] | None) -> int:
-    """Behind the last end-of-turn token: a line break after it is the template's, no model gets to write it."""
-    return next((n + 1 for n in range(len(ids) - 1, start - 1, -1) if ids[n] == eos), len(ids))
-
-
-def _fitting(conversation: Conversation, tokenizer: "PreTrainedTokenizerBase", max_tokens: int) -> Conversation:
-    """The conversation with its observations as long as `max_tokens` allows."""
-
-    def fits(candidate: Conversation) -> bool:
-        return len(_Chat(candidate, tokenizer).ids()) <= max_tokens
-
-    if fits(conversation):
-        return conversation
-    if not fits(_shortened(conversation, _SHORTEST)):
-        raise UnusableConversation(
-            "too_long",
-            f"Conversation {conversation.id} has more than {max_tokens} tokens even with its observations cut to "
-            f"{_SHORTEST} characters: raise max_tokens or leave it out.",
-        )
-    low, high = _SHORTEST, max((len(m.content or "") for m in conversation.messages if m.role == "tool"), default=0)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(_shortened(conversation, middle)) else (low, middle - 1)
-    return _shortened(conversation, low)
-
-
-def _shortened(conversation: Conversation, limit: int) -> Conversation:
-    """Observations of more than `limit` characters cut there."""
-    messages = [
-        replace(m, content=m.content[:limit] + _CUT) if m.role == "tool" and m.content and len(m.content) > limit else m
-        for m in conversation.messages
-    ]
-    return replace(conversation, messages=messages)
-
-
-def _check_shown(chat: _Chat, trained: Sequence[int], made: Sample) -> None:
-    """Templates drop silently what they do not know: a student must have read its functions and learn its calls."""
-    learned = str(chat.tokenizer.decode([label for label in made.labels if label != IGNORED]))
-    called = [call["function"]["name"] for n in trained for call in chat.messages[n].get("tool_calls", ())]
-    left_out = "the assistant's calls" if any(name not in learned for name in called) else ""
-    if chat.tools and chat.encode(tools=None)["input_ids"] == made.input_ids:
-        left_out = "the offered functions"
-    if left_out:
+def _tokens(text: str, offset: int, tokenizer: "PreTrainedTokenizerBase") -> tuple[list[int], list[Span]]:
+    """Ids with their places. Raises UnusableConversation if the tokenizer tells none."""
+    if not tokenizer.is_fast:
         raise UnusableConversation(
             "template",
-            f"The base's chat template leaves out {left_out}: take a base whose template knows functions, or give its "
-            "folder another chat_template.jinja.",
+            "The base's tokenizer does not tell where its tokens lie in the text: give its folder a tokenizer.json.",
         )
+    made = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False)
+    return list(made["input_ids"]), [(start + offset, end + offset) for start, end in made["offset_mapping"]]
+
+
+def _crossed(edges: list[int], places: list[Span]) -> list[int]:
+    """The edges that lie within a token."""
+    found, at = [], 0
+    for edge in edges:
+        while at < len(places) and places[at][1] <= edge:
+            at += 1
+        if at < len(places) and places[at][0] < edge:
+            found.append(edge)
+    return found
+
+
+def _trained(conversation: Conversation) -> list[int]:
+    return [n for n, m in enumerate(conversation.messages) if _learned(m)]
+
+
+def _learned(message: Message) -> bool:
+    return message.train and message.role == "assistant"

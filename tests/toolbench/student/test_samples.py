@@ -77,11 +77,29 @@ def _observed(conversation: Conversation, text: str) -> list[Message]:
     return [replace(m, content=text) if m.role == "tool" else m for m in conversation.messages]
 
 
+def test_the_oldest_observations_are_dropped_where_cutting_is_not_enough(make_tokenizer: Tokenizers) -> None:
+    tokenizer = make_tokenizer(TEMPLATE)
+    one = a_conversation("c9", observation="y" * 2000)
+    long = replace(one, messages=[*one.messages[:4], *one.messages[2:4], *one.messages[2:]])
+    cut = len(sample(replace(long, messages=_observed(long, "y" * 64 + "...")), tokenizer)[0])
+    whole = sample(long, tokenizer)
+    assert (whole.shortened, whole.dropped) == (0, 0)
+    made = sample(long, tokenizer, cut)
+    assert (len(made.input_ids), made.shortened, made.dropped) == (cut, 3, 0)
+    made = sample(long, tokenizer, cut - 1)
+    assert (made.shortened, made.dropped) == (2, 1)
+    assert cut - 5 <= len(made.input_ids) < cut, "what the first gives up, the others get"
+    text = tokenizer.decode(made.input_ids)
+    assert text.index("[left out]<|im_end|>") < text.index("yyy")
+    assert [x for x in made.labels if x != IGNORED] == [x for x in whole.labels if x != IGNORED]
+
+
 def test_a_target_is_never_cut(make_tokenizer: Tokenizers) -> None:
     tokenizer = make_tokenizer(TEMPLATE)
     conversation = a_conversation("c9", observation="y" * 2000)
-    shortest = len(sample(replace(conversation, messages=_observed(conversation, "y" * 64 + "...")), tokenizer)[0])
-    assert len(sample(conversation, tokenizer, shortest).input_ids) == shortest
+    shortest = len(sample(replace(conversation, messages=_observed(conversation, "[left out]")), tokenizer)[0])
+    made = sample(conversation, tokenizer, shortest)
+    assert (len(made.input_ids), made.dropped) == (shortest, 1)
     with pytest.raises(UnusableConversation, match=r"^Conversation c9 has more than \d+ tokens even with") as caught:
         sample(conversation, tokenizer, shortest - 1)
     assert caught.value.reason == "too_long"
@@ -106,7 +124,7 @@ LAST = "{%- if loop.last %}{{- 'LAST' }}{%- endif %}"
         (UNMARKED.replace("message.tool_calls or []", "[]"), "leaves out the assistant's calls"),
         (TEMPLATE.replace("message.tool_calls or []", "[]"), "leaves out the assistant's calls"),
         (UNMARKED[::-1].replace(HEADER[::-1], "{{- 'other' }}"[::-1], 1)[::-1], "does not continue its generation"),
-        (UNMARKED.replace("{{- message.content }}", LAST + "{{- message.content }}"), "shows message 3 otherwise once"),
+        (UNMARKED.replace("{{- '<|im_end|>' }}", LAST + "{{- '<|im_end|>' }}"), "shows message 3 otherwise once"),
         ("{{ raise_exception('roles must alternate') }}", r"cannot show a conversation of this kind \(roles must"),
         ("{% broken", "cannot show a conversation"),
     ],
