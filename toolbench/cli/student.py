@@ -1,6 +1,5 @@
 """`toolbench student`: train an adapter on a lake's conversations, and see what it would learn from."""
 
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
-from rich.text import Text
 
+from toolbench.cli import student_data
 from toolbench.cli.options import Lake as LakeOption
 from toolbench.cli.options import settings
 from toolbench.errors import LakeError, ToolbenchError
@@ -17,11 +16,10 @@ from toolbench.lake import Draft, Lake, ModelEntry, Snapshot
 from toolbench.records import Conversation
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-    from toolbench.student import Sample, StudentConfig
+    from toolbench.student import StudentConfig
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train a student on a lake's conversations.")
+student_data.register(app)
 
 Base = Annotated[
     str, typer.Option("--base", help="The model to adapt: a folder, or a name that the local cache holds.")
@@ -56,31 +54,6 @@ def train(
             typer.echo(f"copy: {opened.get_model(entry, out)}")
         except OSError as error:
             raise ToolbenchError(f"The adapter cannot be copied to {out} ({error}): name another folder.") from error
-
-
-@app.command()
-def preview(base: Base, lake: LakeOption = None) -> None:
-    """Print one training sample as the base's tokenizer makes it: what is learned stands out, what is read is dim.
-
-    Where there is no colour, what is learned stands in ⟦ ⟧.
-
-    Example: toolbench student preview --base ./my-model
-    """
-    from toolbench.student import UnusableConversation, load_tokenizer, sample
-
-    opened, view = _published(lake)
-    tokenizer = load_tokenizer(base)
-    failure: ToolbenchError = ToolbenchError(f"{opened.uri} has no conversation of the split `train`: annotate first.")
-    for conversation in opened.rows(view, Conversation):
-        if conversation.split == "train":
-            try:
-                made = sample(conversation, tokenizer)
-            except UnusableConversation as error:
-                failure = error
-                continue
-            _show(conversation, made, tokenizer)
-            return
-    raise failure
 
 
 def _published(lake: str | None) -> tuple[Lake, Snapshot]:
@@ -118,19 +91,3 @@ def _figures(metrics: dict[str, Any]) -> str:
             f"{metrics['loss_after']:.4f} after"
         )
     return f"{text}; {metrics['seconds']:.1f} s"
-
-
-def _show(conversation: Conversation, made: "Sample", tokenizer: "PreTrainedTokenizerBase") -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    colour = console.is_terminal and console.color_system is not None and not console.no_color
-    text = Text()
-    pairs = zip(made.input_ids, made.labels, strict=True)
-    for learned, run in groupby(pairs, key=lambda pair: pair[0] == pair[1]):
-        part = str(tokenizer.decode([token for token, _ in run], clean_up_tokenization_spaces=False))
-        if colour:
-            text.append(part, style="bold green" if learned else "dim")
-        else:
-            text.append(f"⟦{part}⟧" if learned else part)
-    console.print(text)
-    learned_tokens = sum(token == label for token, label in zip(made.input_ids, made.labels, strict=True))
-    typer.echo(f"\nconversation {conversation.id}: {learned_tokens} of {len(made.input_ids)} tokens are learned")

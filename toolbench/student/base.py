@@ -28,8 +28,9 @@ def require() -> None:
         ) from error
 
 
-def load_tokenizer(base: str) -> "PreTrainedTokenizerBase":
-    """The tokenizer of `base`. Raises ToolbenchError if it cannot be loaded or has no chat template."""
+def load_tokenizer(base: str, *, bare: bool = False) -> "PreTrainedTokenizerBase":
+    """The tokenizer of `base`. Raises ToolbenchError if it cannot be loaded, or has no chat template and is not `bare`,
+    which leaves that to who gives it one."""
     require()
     from transformers import AutoTokenizer
 
@@ -37,7 +38,7 @@ def load_tokenizer(base: str) -> "PreTrainedTokenizerBase":
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             base, local_files_only=True, trust_remote_code=False
         )
-    if not tokenizer.chat_template:
+    if not tokenizer.chat_template and not bare:
         raise ToolbenchError(
             f"The tokenizer of the base `{base}` has no chat template: take a base that was made for chat, or put its "
             "template into the folder as chat_template.jinja."

@@ -9,6 +9,7 @@ from toolbench.dialogue import FINISH
 from toolbench.records import Conversation, Message
 from toolbench.student.masks import Chat, Span, UnusableConversation, spans, thoughts_left_out
 from toolbench.student.shorten import Shortened, fitting
+from toolbench.student.templates import one_call_a_turn, react
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -49,16 +50,25 @@ class Making:
 class Made:
     """A sample, or why there is none, with the conversation it is of."""
 
-    conversation: Conversation
+    conversation: Conversation | None
+    """None where what was read is none."""
     sample: Sample | None
     problem: UnusableConversation | None = None
 
 
 def samples(
-    conversations: Iterable[Conversation], tokenizer: "PreTrainedTokenizerBase", making: Making
+    conversations: Iterable[Conversation | UnusableConversation], tokenizer: "PreTrainedTokenizerBase", making: Making
 ) -> Iterator[Made]:
-    """The samples of conversations, one after the other: only the one at hand is in memory."""
-    for conversation in conversations:
+    """The samples of conversations, one after the other: only the one at hand is in memory.
+
+    What could not be read as a conversation is passed on as a problem.
+    """
+    text = tokenizer.chat_template == react()
+    for found in conversations:
+        if isinstance(found, UnusableConversation):
+            yield Made(None, None, found)
+            continue
+        conversation = one_call_a_turn(found) if text else found
         if not making.give_ups and gives_up(conversation):
             problem = UnusableConversation("gave_up", f"Conversation {conversation.id} ends with giving up.")
             yield Made(conversation, None, problem)

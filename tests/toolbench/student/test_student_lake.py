@@ -84,8 +84,8 @@ def test_the_command_trains_once_and_publishes(lake: Lake, tiny_llama: str, tmp_
 def test_the_preview_shows_what_is_learned(lake: Lake, tiny_llama: str) -> None:
     fill(lake, [*HELD_OUT, a_conversation("t", "Oslo")])
     said = run("preview", "--base", tiny_llama, "--lake", lake.uri)
-    assert '<|im_start|>assistant\n\u27e6<|call|>rain_for_weather {"city": "Oslo"}<|im_end|>\u27e7\n' in said
-    assert said.count("\u27e6") == said.count("\u27e7") == 2
+    assert '<|im_start|>assistant\n[[<|call|>rain_for_weather {"city": "Oslo"}<|im_end|>]]\n' in said
+    assert said.count("[[") == said.count("]]") == 2
     assert "How much does it rain in Oslo?" in said
     assert "conversation t: 76 of 3" in said
 
