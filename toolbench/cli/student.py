@@ -13,7 +13,6 @@ from toolbench.cli.options import Lake as LakeOption
 from toolbench.cli.options import settings
 from toolbench.errors import LakeError, ToolbenchError
 from toolbench.lake import Draft, Lake, ModelEntry, Snapshot
-from toolbench.records import Conversation
 
 if TYPE_CHECKING:
     from toolbench.student import StudentConfig

@@ -81,7 +81,8 @@ def preview(
     found = _conversations(lake, snapshot, data, split)
     tokenizer = _tokenizer(base, calls)
     made = _numbered(_samples(found, tokenizer, making), number)
-    assert made.sample and made.conversation  # noqa: S101 - _numbered sees to it
+    if made.sample is None or made.conversation is None:
+        raise made.problem or ToolbenchError("There is no sample.")
     shown = parts(made.sample, tokenizer)
     if as_json:
         typer.echo(json.dumps(described(made.conversation.id, made.sample, shown), ensure_ascii=False))

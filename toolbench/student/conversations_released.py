@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Literal
 
-import ijson
+import ijson  # type: ignore[import-untyped]
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from toolbench.errors import SourceError
@@ -25,7 +25,8 @@ from toolbench.student.masks import UnusableConversation
 
 _STEP = re.compile(r"^Step \d+:\s*")
 _TURN = re.compile(
-    r"\A\s*(?:Thought:[ \t]*)?(?P<thought>.*?)\s*^Action:[ \t]*(?P<name>[^\n]*?)[ \t]*\n+Action Input:[ \t]*(?P<input>.*)\Z",
+    r"\A\s*(?:Thought:[ \t]*)?(?P<thought>.*?)\s*"
+    r"^Action:[ \t]*(?P<name>[^\n]*?)[ \t]*\n+Action Input:[ \t]*(?P<input>.*)\Z",
     re.DOTALL | re.MULTILINE,
 )
 _LISTS = 8

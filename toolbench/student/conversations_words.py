@@ -59,9 +59,10 @@ class Told:
             raise UnusableConversation("no_functions", f"{self.name} does not say which functions were offered.")
         opening = dialogue.opening(mended(instruction), tools_in(mended(self.system)))
         definitions = [definition(f) for f in self.functions if f.get("name") != dialogue.FINISH]
+        functions = mended(json.dumps(dialogue.offered(definitions), ensure_ascii=False))
         return Conversation(
             id=self.name, instruction_id=self.name, solution_id=self.name, group=_group(self.name, definitions),
-            category="", collection="", split="train", tools=mended(json.dumps(dialogue.offered(definitions), ensure_ascii=False)), model="imported",
+            category="", collection="", split="train", tools=functions, model="imported",
             messages=[*(Message(role=m["role"], content=m["content"]) for m in opening), *self.turns],
         )  # fmt: skip
 

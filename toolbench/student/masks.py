@@ -48,7 +48,7 @@ class Chat:
         self.tools = json.loads(conversation.tools) or None
         self.template = str(tokenizer.get_chat_template(None, self.tools))
         self.specials = _specials(tokenizer)
-        self._variables = dict(tokenizer.special_tokens_map)
+        self.variables = dict(tokenizer.special_tokens_map)
         self._rendered: dict[tuple[int, bool], str] = {}
 
     def text(self, end: int | None = None, *, prompt: bool = False) -> str:
@@ -65,17 +65,15 @@ class Chat:
         self, messages: Sequence[dict[str, Any]], prompt: bool = False, marked: bool = False
     ) -> tuple[str, list[Span]]:
         """Messages as text; with `marked`, also what the template marks by `{% generation %}`."""
-        from transformers.utils.chat_template_utils import render_jinja_template
-
         try:
-            texts, spans = render_jinja_template(
-                conversations=[list(messages)], tools=self.tools, chat_template=self.template,
-                return_assistant_tokens_mask=marked, add_generation_prompt=prompt, **self._variables,
+            text, found = _jinja(
+                messages, self.template, self.tools, self.variables, return_assistant_tokens_mask=marked,
+                add_generation_prompt=prompt,
             )  # fmt: skip
         # Templates are programs: they raise what they like about roles, orders and types.
         except Exception as error:
             raise _at_fault(f"cannot show a conversation of this kind ({error})") from error
-        return texts[0], [tuple(span) for span in spans[0]] if marked else []
+        return text, found if marked else []
 
 
 def spans(chat: Chat, trained: Sequence[int]) -> list[Span]:
@@ -85,7 +83,7 @@ def spans(chat: Chat, trained: Sequence[int]) -> list[Span]:
     or a call, or if its turns cannot be told from the rest exactly.
     """
     text = chat.text()
-    if chat.tools and not shows_tools(chat.template, tuple(sorted(chat._variables.items()))):
+    if chat.tools and not shows_tools(chat.template, tuple(sorted(chat.variables.items()))):
         raise _at_fault("leaves out the offered functions", _OTHER)
     found = _marked(chat, trained)
     if found is None:
@@ -109,17 +107,26 @@ def thoughts_left_out(chat: Chat, trained: Sequence[int], found: Sequence[Span])
 @lru_cache(maxsize=16)
 def shows_tools(template: str, variables: tuple[tuple[str, Any], ...]) -> bool:
     """Whether a chat template has a slot for functions: templates drop silently what they do not know."""
-    from transformers.utils.chat_template_utils import render_jinja_template
-
     function = {"name": _PROBE, "description": "", "parameters": {"type": "object", "properties": {}}}
     try:
-        texts, _ = render_jinja_template(
-            conversations=[[{"role": "user", "content": "?"}]], chat_template=template,
-            tools=[{"type": "function", "function": function}], **dict(variables),
-        )  # fmt: skip
+        offered = [{"type": "function", "function": function}]
+        text, _ = _jinja([{"role": "user", "content": "?"}], template, offered, dict(variables))
     except Exception:  # as above
         return False
-    return _PROBE in texts[0]
+    return _PROBE in text
+
+
+def _jinja(
+    messages: Sequence[dict[str, Any]], template: str, tools: Any, variables: dict[str, Any], **options: Any
+) -> tuple[str, list[Span]]:
+    """What a chat template makes of messages, as transformers renders it, with the spans that it marks."""
+    from transformers.utils import chat_template_utils
+
+    render: Any = chat_template_utils.render_jinja_template
+    (text,), found = render(
+        conversations=[list(messages)], tools=tools, chat_template=template, **{**variables, **options}
+    )
+    return text, [(start, end) for start, end in found[0]] if found else []
 
 
 def plain(messages: Sequence[Message]) -> list[dict[str, Any]]:

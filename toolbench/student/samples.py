@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from toolbench.dialogue import FINISH
@@ -141,7 +142,7 @@ def encoded(text: str, found: list[Span], tokenizer: "PreTrainedTokenizerBase") 
     crossed = _crossed(edges, places)
     if crossed:
         pieces = sorted({*pieces, *crossed})
-        parts = [_tokens(text[a:b], a, tokenizer) for a, b in zip(pieces, pieces[1:], strict=False)]
+        parts = [_tokens(text[a:b], a, tokenizer) for a, b in pairwise(pieces)]
         ids, places = [i for part in parts for i in part[0]], [p for part in parts for p in part[1]]
     labels = [IGNORED] * len(ids)
     at = iter(found)
