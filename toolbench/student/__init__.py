@@ -10,6 +10,6 @@ from toolbench.student.samples import Making, Sample, UnusableConversation, samp
 from toolbench.student.train import TrainResult, train
 
 __all__ = [
-    "MODEL", "Making", "Sample", "StudentConfig", "TrainResult", "UnusableConversation", "finished", "load_tokenizer", "sample",
-    "samples", "specification", "train", "train_in_lake",
+    "MODEL", "Making", "Sample", "StudentConfig", "TrainResult", "UnusableConversation", "finished", "load_tokenizer",
+    "sample", "samples", "specification", "train", "train_in_lake",
 ]  # fmt: skip

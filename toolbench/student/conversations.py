@@ -77,7 +77,7 @@ def _table(path: Path) -> Iterator[Conversation]:
         if missing:
             raise ValueError(f"it has no column {missing[0]}")
         for batch in table.iter_batches(_BATCH):
-            yield from from_table(pa.Table.from_batches([batch]), Conversation)
+            yield from from_table(Conversation, pa.Table.from_batches([batch]))
     except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise SourceError(f"{path} is no table of conversations ({reason}).") from None
