@@ -25,7 +25,7 @@ def test_the_entrypoint_takes_the_parameters(deployment: dict[str, Any]) -> None
     flow = flow_of(deployment)
     required = set(flow.parameters.required) - set(deployment["parameters"])
     # What a deployment leaves open is asked for in the form, or comes with the event.
-    asked = {"category": "Weather", "source": "openapi"}
+    asked = {"category": "Weather", "source": "openapi", "base": "./my-model"}
     given = deployment["parameters"] | {name: asked[name] for name in required}
     validated = flow.validate_parameters(given)
     assert set(validated) >= set(flow.parameters.required)

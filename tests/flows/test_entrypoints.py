@@ -23,7 +23,8 @@ FLOWS = _flows()
 def test_every_flow_is_there() -> None:
     assert sorted(FLOWS) == [
         "add-category", "annotate-instructions", "annotate-solutions", "build-dataset", "collect-apis",
-        "compress-responses", "generate-instructions", "nightly-refresh", "screen-apis", "train-retriever",
+        "compress-responses", "finetune-student", "generate-instructions", "nightly-refresh", "screen-apis",
+        "train-retriever",
     ]  # fmt: skip
 
 
@@ -37,7 +38,7 @@ def test_every_field_of_its_form_is_described(name: str) -> None:
         assert shown.get("description"), f"Options.{field}"
     assert set(schema.required) == {"options"} | ({"category", "source"} if name == "add-category" else set()) | (
         {"path"} if name == "annotate-instructions" else set()
-    )
+    ) | ({"base"} if name == "finetune-student" else set())
 
 
 @pytest.mark.parametrize("name", sorted(FLOWS))
@@ -48,7 +49,7 @@ def test_its_description_says_what_it_does(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(FLOWS))
 def test_default_options_are_valid(name: str) -> None:
-    needed = {"category": "Weather", "source": "somewhere", "path": "file.json"}
+    needed = {"category": "Weather", "source": "somewhere", "path": "file.json", "base": "./my-model"}
     required = set(parameter_schema(FLOWS[name].fn).required) - {"options"}
     valid = FLOWS[name].validate_parameters({"options": {}, **{k: needed[k] for k in required}})
     assert valid["options"] == Options()

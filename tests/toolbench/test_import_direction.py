@@ -20,6 +20,7 @@ LAYERS = (
         "concurrency",
         "documents",
         "dialogue",
+        "react_text",
         "tokens",
         "statistics",
         "bm25",

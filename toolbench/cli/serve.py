@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -26,7 +27,7 @@ def hub(host: Host = "127.0.0.1", port: Port = 8701, until_eof: UntilEof = False
     """
     from toolbench.demo import serve
 
-    serve(host, port, ready=_announce("hub", host, until_eof, "/index.json"))
+    serve(host, port, ready=announce("hub", host, until_eof, "/index.json"))
 
 
 def teacher(
@@ -69,10 +70,12 @@ def teacher(
         batch_expire_rate=batch_expire_rate,
         batch_drop_rate=batch_drop_rate,
     )
-    serve(host, port, faults, api_key=api_key, ready=_announce("teacher", host, until_eof, "/v1"))
+    serve(host, port, faults, api_key=api_key, ready=announce("teacher", host, until_eof, "/v1"))
 
 
-def _announce(name: str, host: str, until_eof: bool, path: str):  # type: ignore[no-untyped-def]
+def announce(name: str, host: str, until_eof: bool, path: str) -> Callable[[int], None]:
+    """What says on standard output that a server listens, and has it end with standard input if `until_eof`."""
+
     def ready(port: int) -> None:
         if until_eof:
             threading.Thread(target=_stop_at_eof, daemon=True).start()

@@ -12,8 +12,8 @@ from toolbench import dialogue
 from toolbench.dialogue import FINISH_DEFINITION, Message
 from toolbench.digests import digest
 from toolbench.prompts import load
+from toolbench.react_text import write_react
 from toolbench.records import Step
-from toolbench.solutions.react_text import write_react
 from toolbench.solutions.rules import Rules
 from toolbench.solutions.tree import Node, lineage
 

@@ -11,6 +11,7 @@ from itertools import combinations
 from typing import Any
 
 from toolbench.dialogue import FINISH, NO_SUCH_FUNCTION, Message
+from toolbench.react_text import parse_react
 from toolbench.records import FunctionCall, Outcome, Reply, Response, Step
 from toolbench.solutions import messages
 from toolbench.solutions.calls import (
@@ -23,7 +24,6 @@ from toolbench.solutions.calls import (
 )
 from toolbench.solutions.mending import mended_reply, mended_response
 from toolbench.solutions.messages import Task
-from toolbench.solutions.react_text import parse_react
 from toolbench.solutions.rules import Rules
 from toolbench.solutions.tree import Node, Tree, lineage
 

@@ -1,10 +1,11 @@
 """The base model and its tokenizer from this machine's disk: no network, no progress bars, no code of theirs."""
 
 import importlib
+import importlib.util
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ def require() -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     try:
-        for package in ("torch", "transformers", "peft", "accelerate"):
+        for package in ("torch", "transformers", "peft", "accelerate", "datasets", "trl"):
             importlib.import_module(package)
     except ImportError as error:
         raise ToolbenchError(
@@ -46,18 +47,31 @@ def load_tokenizer(base: str, *, bare: bool = False) -> "PreTrainedTokenizerBase
     return tokenizer
 
 
-def load_model(base: str, tokenizer: "PreTrainedTokenizerBase") -> Any:
+def load_model(
+    base: str, tokenizer: "PreTrainedTokenizerBase", rope: Mapping[str, Any] | None = None, *, quantize: bool = False
+) -> Any:
     """The causal model of `base`: bfloat16 on a GPU that has it, else float32.
 
-    Raises ToolbenchError if it cannot be loaded, or embeds fewer tokens than the tokenizer makes.
+    `rope`: entries of its configuration that stretch its positions, as `toolbench.student.rope.stretched` gives them.
+    `quantize`: in 4 bits, for QLoRA. Raises ToolbenchError if it cannot be loaded, or embeds fewer tokens than the
+    tokenizer makes.
     """
     require()
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
+    more = {"quantization_config": _four_bits()} if quantize else {}
     with _loading(base), quiet():
+        config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+        for name, value in (rope or {}).items():
+            setattr(config, name, value)
         model: Any = AutoModelForCausalLM.from_pretrained(
-            base, local_files_only=True, trust_remote_code=False, dtype=torch.bfloat16 if bf16() else torch.float32
+            base,
+            config=config,
+            local_files_only=True,
+            trust_remote_code=False,
+            dtype=torch.bfloat16 if bf16() else torch.float32,
+            **more,
         )
     embedded = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > embedded:
@@ -68,11 +82,49 @@ def load_model(base: str, tokenizer: "PreTrainedTokenizerBase") -> Any:
     return model
 
 
+def load_config(base: str) -> Any:
+    """The configuration of `base`. Raises ToolbenchError if it cannot be loaded."""
+    require()
+    from transformers import AutoConfig
+
+    with _loading(base), quiet():
+        return AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+
+
+def _four_bits() -> Any:
+    """How QLoRA stores a base (Dettmers et al. 2023: NF4, double quantisation). Raises ToolbenchError."""
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if not torch.cuda.is_available():
+        raise ToolbenchError("QLoRA needs a GPU, and this machine has none: leave `quantize` out.")
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ToolbenchError("QLoRA needs the package bitsandbytes: run pip install bitsandbytes, or leave it out.")
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+
+
 def bf16() -> bool:
     """True where a GPU computes in bfloat16."""
     import torch
 
     return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+
+
+def require_gpu(*, allow_cpu: bool = False) -> None:
+    """Raise ToolbenchError if this machine has no GPU, unless that is meant to be so."""
+    require()
+    import torch
+
+    if not torch.cuda.is_available() and not allow_cpu:
+        raise ToolbenchError(
+            "This worker has no GPU that torch can use, and a student is not trained on a CPU by accident: start a "
+            "worker of the pool `gpu` on a machine with one, or set allow_cpu."
+        )
 
 
 @contextmanager

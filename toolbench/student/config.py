@@ -1,8 +1,10 @@
 """What a training run of the student can be told."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Preset = Literal["quick", "toolllama", "ours"]
 
 
 class StudentConfig(BaseModel):
@@ -47,7 +49,31 @@ class StudentConfig(BaseModel):
 
     max_tokens: int = Field(default=4096, ge=16)
     """Longest conversation in tokens; observations of longer ones are shortened, and what is still longer is rejected.
-    A base that has fewer positions sets the limit itself."""
+    A base that has fewer positions sets the limit itself, unless `rope` stretches them."""
+
+    rope: Literal["none", "linear", "yarn"] = "none"
+    """How positions are stretched where `max_tokens` is more than the base was made for: `linear` divides them (the
+    paper's position interpolation, Chen et al. 2023), `yarn` divides slow frequencies only (Peng et al. 2023)."""
+
+    packing: bool = False
+    """Several conversations in one sequence of `max_tokens`, none of which sees another: no padding is computed.
+    `batch_size` and `micro_batch` then count sequences."""
+
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass: about a third slower, and far less memory."""
+
+    quantize: bool = False
+    """QLoRA (Dettmers et al. 2023): the base in 4 bits, adapters in bfloat16. Needs a GPU and bitsandbytes."""
+
+    checkpoint_every: int = Field(default=50, ge=1)
+    """Steps between two checkpoints: what a kill costs at most."""
+
+    evaluate_every: int | None = Field(default=None, ge=1)
+    """Steps between two looks at the held-out conversations; None: after each epoch."""
+
+    patience: int | None = Field(default=None, ge=1)
+    """Stop after so many looks in a row without a better held-out loss, and keep the best adapter; None: never. Then
+    checkpoints are written at each look."""
 
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Fixes the adapter's start, the order of conversations and the dropout: on one CPU, the same inputs then give the
@@ -63,9 +89,24 @@ class StudentConfig(BaseModel):
     def toolllama(cls, base: str) -> "StudentConfig":
         """ToolLLaMA as the paper trained it, with an adapter in the place of all weights.
 
-        Qin et al. 2023, appendix A.3: learning rate 5e-5, warm-up ratio 4e-2, batch 64, 8192 tokens, two epochs,
-        cosine. The paper stretched LLaMA's 2048 positions to 8192; here the base has to have them.
+        Qin et al. 2023, appendix A.3: learning rate 5e-5, warm-up ratio 4e-2, batch 64, 8192 tokens (LLaMA's 2048
+        positions, interpolated), two epochs, cosine.
         """
         return cls(
-            base=base, epochs=2, learning_rate=5e-5, warmup=0.04, schedule="cosine", batch_size=64, max_tokens=8192
-        )
+            base=base, epochs=2, learning_rate=5e-5, warmup=0.04, schedule="cosine", batch_size=64, max_tokens=8192,
+            rope="linear",
+        )  # fmt: skip
+
+    @classmethod
+    def ours(cls, base: str) -> "StudentConfig":
+        """For some thousand conversations and a GPU: packed, 8192 tokens, stopped when it no longer gets better."""
+        return cls(
+            base=base, rank=32, alpha=64, epochs=3, learning_rate=2e-4, batch_size=16, max_tokens=8192, rope="yarn",
+            packing=True, gradient_checkpointing=True, evaluate_every=50, patience=3,
+        )  # fmt: skip
+
+    @classmethod
+    def preset(cls, name: Preset, base: str, **changed: Any) -> "StudentConfig":
+        """One of the above, or the defaults (`quick`); what is None in `changed` stays as it is."""
+        found = {"quick": cls(base=base), "toolllama": cls.toolllama(base), "ours": cls.ours(base)}[name]
+        return cls.model_validate(found.model_dump() | {k: v for k, v in changed.items() if v is not None})

@@ -3,19 +3,22 @@
 import hashlib
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from toolbench.digests import digest
 from toolbench.errors import LakeError
 from toolbench.lake import Lake, ModelEntry, Snapshot
-from toolbench.records import Conversation
+from toolbench.records import Conversation, Judgment
+from toolbench.student.checkpoints import packed, unpack
 from toolbench.student.config import StudentConfig
 from toolbench.student.train import train
 
 MODEL = "student"
-VERSION = 1
+VERSION = 2
 
 
 def specification(view: Snapshot, config: StudentConfig) -> str:
@@ -36,20 +39,57 @@ def finished(lake: Lake, spec: str) -> ModelEntry | None:
 
 
 def train_in_lake(
-    lake: Lake, view: Snapshot, config: StudentConfig, progress: Callable[[str, int, int], None] | None = None
-) -> ModelEntry:
+    lake: Lake,
+    view: Snapshot,
+    config: StudentConfig,
+    progress: Callable[[str, int, int], None] | None = None,
+    work: Path | None = None,
+) -> ModelEntry | None:
     """Train on the conversations of `view`, and put the adapter into the lake.
 
-    Raises ToolbenchError as `toolbench.student.train` does.
+    Checkpoints go into the lake, too: a run that was killed goes on from the newest one, wherever it is started again.
+    `work`: where they lie on this machine while it runs, with `metrics.jsonl`; several processes that train together
+    need the same. Of those one puts the adapter into the lake, the others get None. Raises ToolbenchError as
+    `toolbench.student.train` does.
     """
     spec = specification(view, config)
-    with tempfile.TemporaryDirectory() as folder:
-        result = train(lake.rows(view, Conversation), config, Path(folder), progress)
-        figures = {name: value for name, value in asdict(result).items() if name != "losses"}
-        entry = lake.put_model(MODEL, spec, Path(folder), figures)
+    key = f"checkpoints/{MODEL}/{spec}.tar"
+    with tempfile.TemporaryDirectory() as temporary:
+        place = work or Path(temporary) / "work"
+        if not any(place.glob("checkpoint-*")) and lake.store.exists(key):
+            unpack(lake.store.read(key), place)
+        folder = Path(temporary) / "student"
+        result = train(
+            lake.rows(view, Conversation),
+            config,
+            folder,
+            progress,
+            work=place,
+            saved=lambda at: lake.store.write(key, packed(at)),
+            lineage=lineage(lake, view),
+        )
+        if not (folder / "metrics.json").is_file():
+            return None
+        figures = {name: value for name, value in asdict(result).items() if name not in ("losses", "held_out_losses")}
+        entry = lake.put_model(MODEL, spec, folder, figures)
     # Written last: its presence means that every file of the model is there.
     lake.store.write(f"models/{MODEL}/{spec}.json", json.dumps(entry.model_dump()).encode())
+    lake.store.delete([key])
     return entry
+
+
+def lineage(lake: Lake, view: Snapshot) -> dict[str, Any]:
+    """Where the conversations of a snapshot come from, for the model card."""
+    votes: Counter[tuple[str, str]] = Counter()
+    if view.rows(Judgment.TABLE):
+        votes.update((j.model, j.verdict) for j in lake.rows(view, Judgment) if j.split == "train")
+    judged = "; ".join(f"{model}: {verdict} {count}" for (model, verdict), count in sorted(votes.items()))
+    return {
+        "snapshot": view.number,
+        "conversations": view.rows(Conversation.TABLE),
+        "APIs": view.rows("apis"),
+        "judges' votes on training solutions": judged or "none",
+    }
 
 
 def _contents(base: Path) -> dict[str, str]:

@@ -1,23 +1,25 @@
 """Train a LoRA adapter on the training conversations; measure the loss before and after on the held-out ones."""
 
 import json
+import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from toolbench.digests import digest
 from toolbench.errors import ToolbenchError
 from toolbench.prompts import load as load_template
 from toolbench.records import Conversation
-from toolbench.student.base import bf16, load_model, load_tokenizer, quiet
+from toolbench.student.base import load_config, load_model, load_tokenizer, quiet
+from toolbench.student.checkpoints import newest
 from toolbench.student.config import StudentConfig
-from toolbench.student.samples import IGNORED, Sample, UnusableConversation, sample
-
-Progress = Callable[[str, int, int], None]
-"""Called with a phase (`train`, `evaluate`), the units done and the units in all."""
+from toolbench.student.fitting import Progress, make_trainer, processes, ran_out, smaller, watching
+from toolbench.student.rope import remember, stretched
+from toolbench.student.samples import IGNORED
+from toolbench.student.spool import Samples, Spooled, batches, spool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,88 +44,118 @@ class TrainResult:
     teachers: list[str]
     """The models that wrote the training conversations."""
     seconds: float
+    micro_batch: int
+    """What memory allowed of the configuration's."""
     losses: list[float] = field(default_factory=list)
     """The training loss of each step, in nats a learned token."""
-
-
-@dataclass(slots=True)
-class _Samples:
-    """The conversations as samples, by what they are for."""
-
-    training: list[Sample] = field(default_factory=list)
-    held_out: list[Sample] = field(default_factory=list)
-    teachers: set[str] = field(default_factory=set)
-    rejected: Counter[str] = field(default_factory=Counter)
+    held_out_losses: list[float] = field(default_factory=list)
+    """The Trainer's mean over held-out batches, at each look while it trained."""
 
 
 def train(
-    conversations: Iterable[Conversation], config: StudentConfig, folder: Path, progress: Progress | None = None
+    conversations: Iterable[Conversation],
+    config: StudentConfig,
+    folder: Path,
+    progress: Progress | None = None,
+    *,
+    work: Path | None = None,
+    saved: Callable[[Path], None] | None = None,
+    lineage: Mapping[str, Any] | None = None,
 ) -> TrainResult:
     """Tune an adapter on the conversations of split `train`; those of all other splits only measure it.
 
     `folder` gets the adapter (safetensors), the tokenizer with its chat template, a model card and, last,
     `metrics.json`. On a GPU where there is one. On one CPU, equal inputs give equal files, times apart. Seeds Python's,
-    NumPy's and torch's global generators.
+    NumPy's and torch's global generators. Where memory ends, the micro-batch is halved and the step begins again.
+
+    `work`: where checkpoints and `metrics.jsonl` lie while it runs, by default a folder that does not outlive it; a run
+    that was killed goes on from the newest checkpoint there. `saved` is called with it after each checkpoint.
+    `lineage`: what the model card says of the data's origin, by name.
 
     Raises ToolbenchError if no conversation can be trained on, a package or the base is missing, its tokenizer has no
-    chat template, or `folder` cannot be written.
+    chat template, memory does not hold one sample, or `folder` cannot be written.
     """
     started = time.monotonic()
-    with _written(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    chosen = sorted(conversations, key=lambda c: c.id)
-    if not any(c.split == "train" for c in chosen):
-        raise ToolbenchError("No conversation belongs to the split `train`: annotate instructions of that split first.")
-    tokenizer = load_tokenizer(config.base)
-    model = load_model(config.base, tokenizer)
-    samples = _samples(chosen, tokenizer, _limit(model, config))
-    adapted = _with_adapter(model, config)
-    trainer = _trainer(adapted, samples.training, config, folder, _Collate(tokenizer.pad_token_id or 0), progress)
-    before = _loss(trainer, samples.held_out, progress)
-    with quiet():
-        trainer.train()
-    after = _loss(trainer, samples.held_out, progress)
-    result = TrainResult(
-        loss_before=before,
-        loss_after=after,
-        conversations=len(samples.training),
-        held_out=len(samples.held_out),
-        rejected=dict(sorted(samples.rejected.items())),
-        learned_tokens=sum(label != IGNORED for s in samples.training for label in s.labels),
-        read_tokens=sum(len(s.input_ids) for s in samples.training),
-        trainable_parameters=sum(p.numel() for p in adapted.parameters() if p.requires_grad),
-        teachers=sorted(samples.teachers),
-        seconds=time.monotonic() - started,
-        losses=[entry["loss"] for entry in trainer.state.log_history if "loss" in entry],
-    )
-    _write(folder, adapted, tokenizer, config, result)
+    with ExitStack() as stack:
+        with _written(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        tokenizer = load_tokenizer(config.base)
+        rope = stretched(config)
+        limit = _limit(config, rope)
+        samples = spool(conversations, tokenizer, limit, place / "samples")
+        trainer, before, held = _fit(samples, tokenizer, config, rope, limit, work or place / "work", progress, saved)
+        after = loss(trainer, samples.held_out, progress)
+        result = TrainResult(
+            loss_before=before,
+            loss_after=after,
+            conversations=samples.training.count,
+            held_out=samples.held_out.count,
+            rejected=samples.rejected,
+            learned_tokens=samples.training.learned,
+            read_tokens=samples.training.read,
+            trainable_parameters=sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
+            teachers=samples.teachers,
+            seconds=time.monotonic() - started,
+            micro_batch=held.micro_batch,
+            losses=[entry["loss"] for entry in trainer.state.log_history if "loss" in entry],
+            held_out_losses=[e["eval_loss"] for e in trainer.state.log_history if "eval_loss" in e],
+        )
+        _write(folder, trainer, tokenizer, config, result, rope, lineage or {})
     return result
 
 
-def _limit(model: Any, config: StudentConfig) -> int:
-    """The longest sample in tokens: what was asked for, but never more positions than the base was made for."""
-    return min(config.max_tokens, getattr(model.config, "max_position_embeddings", None) or config.max_tokens)
+def _limit(config: StudentConfig, rope: Mapping[str, Any]) -> int:
+    """The longest sample in tokens: what was asked for, but never more positions than the base has."""
+    if rope:
+        return config.max_tokens
+    return min(config.max_tokens, getattr(load_config(config.base), "max_position_embeddings", None) or 2**31)
 
 
-def _samples(conversations: Sequence[Conversation], tokenizer: Any, max_tokens: int) -> _Samples:
-    """Raises ToolbenchError with the first rejection's sentence if no training conversation is left."""
-    samples = _Samples()
-    first: UnusableConversation | None = None
-    for conversation in conversations:
-        learned = conversation.split == "train"
+def _fit(
+    samples: Samples,
+    tokenizer: Any,
+    config: StudentConfig,
+    rope: Mapping[str, Any],
+    limit: int,
+    work: Path,
+    progress: Progress | None,
+    saved: Callable[[Path], None] | None,
+) -> tuple[Any, float | None, StudentConfig]:
+    """The trainer after training, the held-out loss before, and the configuration that memory allowed."""
+    run = digest([config.model_dump(mode="json"), samples.training.digest, samples.held_out.digest, processes()])
+    before: float | None = None
+    measured = False
+    while True:
+        with _written(work):
+            checkpoint = newest(work, run)
+        model = _with_adapter(load_model(config.base, tokenizer, rope, quantize=config.quantize), config)
+        watch = watching(work, samples, config, progress, saved)
+        trainer = make_trainer(model, tokenizer, samples, config, limit, work, [watch])
         try:
-            made = sample(conversation, tokenizer, max_tokens)
-        except UnusableConversation as error:
-            samples.rejected[error.reason] += 1
-            if learned:
-                first = first or error
+            if not measured:
+                before, measured = loss(trainer, samples.held_out, progress), True
+            with quiet():
+                trainer.train(resume_from_checkpoint=checkpoint)
+        except Exception as error:
+            if not ran_out(error):
+                raise
+            config = smaller(config, error)
+            del trainer, model, watch
+            _let_go()
             continue
-        (samples.training if learned else samples.held_out).append(made)
-        if learned:
-            samples.teachers.add(conversation.model)
-    if not samples.training:
-        raise ToolbenchError(f"None of the training conversations can be used, the first for this reason: {first}")
-    return samples
+        return trainer, before, config
+
+
+def _let_go() -> None:
+    """Give back what a failed try held."""
+    import gc
+
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _with_adapter(model: Any, config: StudentConfig) -> Any:
@@ -140,6 +172,12 @@ def _with_adapter(model: Any, config: StudentConfig) -> Any:
         lora_dropout=config.dropout,
         target_modules=targets if isinstance(targets, str) else list(targets),
     )
+    if config.quantize:
+        from peft import prepare_model_for_kbit_training
+
+        model = prepare_model_for_kbit_training(  # type: ignore[no-untyped-call]
+            model, use_gradient_checkpointing=config.gradient_checkpointing
+        )
     try:
         with quiet():
             return get_peft_model(model, lora)
@@ -151,101 +189,58 @@ def _with_adapter(model: Any, config: StudentConfig) -> Any:
         ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Collate:
-    """Samples as one batch of tensors of shape (samples, longest), padded on the right."""
-
-    padding: int
-
-    def __call__(self, samples: Sequence[Sample]) -> dict[str, Any]:
-        import torch
-
-        longest = max(len(s.input_ids) for s in samples)
-        rows: dict[str, list[list[int]]] = {"input_ids": [], "labels": [], "attention_mask": []}
-        for made in samples:
-            missing = longest - len(made.input_ids)
-            rows["input_ids"].append(made.input_ids + [self.padding] * missing)
-            rows["labels"].append(made.labels + [IGNORED] * missing)
-            rows["attention_mask"].append([1] * len(made.input_ids) + [0] * missing)
-        return {name: torch.tensor(values) for name, values in rows.items()}
-
-
-def _trainer(
-    model: Any, samples: list[Sample], config: StudentConfig, folder: Path, collate: _Collate, progress: Progress | None
-) -> Any:
-    from transformers import PrinterCallback, Trainer, TrainingArguments
-
-    arguments = TrainingArguments(
-        output_dir=str(folder),
-        num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.micro_batch,
-        per_device_eval_batch_size=config.micro_batch,
-        gradient_accumulation_steps=config.batch_size // config.micro_batch,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type=config.schedule,
-        warmup_steps=config.warmup,  # below 1: a share of all steps
-        bf16=bf16(),
-        seed=config.seed,
-        save_strategy="no",
-        logging_strategy="steps",
-        logging_steps=1,
-        report_to="none",
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-    )
-    with quiet():
-        trainer = Trainer(
-            model=model,
-            args=arguments,
-            train_dataset=samples,  # anything with a length and an index serves
-            data_collator=collate,
-            callbacks=[_reporting(progress)] if progress else None,
-        )
-    trainer.remove_callback(PrinterCallback)
-    return trainer
-
-
-def _reporting(progress: Progress) -> Any:
-    from transformers import TrainerCallback
-
-    class Reporting(TrainerCallback):
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            progress("train", state.global_step, state.max_steps)
-
-    return Reporting()
-
-
-def _loss(trainer: Any, samples: Sequence[Sample], progress: Progress | None) -> float | None:
+def loss(trainer: Any, held_out: Spooled, progress: Progress | None = None) -> float | None:
     """Mean cross entropy of a learned token over all samples; the Trainer's own would weigh each batch alike."""
     import torch
 
-    if not samples:
+    if not held_out.count:
         return None
-    total, tokens = 0.0, 0
-    model, size = trainer.model, trainer.args.per_device_eval_batch_size
+    total, tokens, done = 0.0, 0, 0
+    model = trainer.model
+    padding = trainer.processing_class.pad_token_id
     model.eval()
-    for start in range(0, len(samples), size):
-        batch = trainer._prepare_inputs(trainer.data_collator(samples[start : start + size]))
+    for rows in batches(held_out, trainer.args.per_device_eval_batch_size):
+        longest = max(len(row["input_ids"]) for row in rows)
+        padded = {
+            "input_ids": [row["input_ids"] + [padding] * (longest - len(row["input_ids"])) for row in rows],
+            "labels": [row["labels"] + [IGNORED] * (longest - len(row["labels"])) for row in rows],
+            "attention_mask": [[n < len(row["input_ids"]) for n in range(longest)] for row in rows],
+        }
+        batch = trainer._prepare_inputs({name: torch.tensor(values) for name, values in padded.items()})
         # The first token is predicted from nothing, so a label on it carries no loss.
         count = int((batch["labels"][:, 1:] != IGNORED).sum())
         with torch.no_grad(), trainer.compute_loss_context_manager():
             total += float(model(**batch).loss) * count
         tokens += count
+        done += len(rows)
         if progress:
-            progress("evaluate", min(start + size, len(samples)), len(samples))
+            progress("evaluate", done, held_out.count)
     return total / tokens
 
 
-def _write(folder: Path, model: Any, tokenizer: Any, config: StudentConfig, result: TrainResult) -> None:
-    card = load_template("toolbench.student", "card").render(config=config, result=result)
+def _write(
+    folder: Path,
+    trainer: Any,
+    tokenizer: Any,
+    config: StudentConfig,
+    result: TrainResult,
+    rope: Mapping[str, Any],
+    lineage: Mapping[str, Any],
+) -> None:
+    """All files of the student. Shards of the adapter on several GPUs are gathered; one process writes."""
+    model = trainer.accelerator.unwrap_model(trainer.model_wrapped)
+    state = trainer.accelerator.get_state_dict(trainer.model_wrapped) if processes() > 1 else None
+    if not trainer.is_world_process_zero():
+        return
+    card = load_template("toolbench.student", "card").render(config=config, result=result, lineage=lineage, rope=rope)
     figures = json.dumps({"config": config.model_dump(mode="json"), **asdict(result)}, indent=2) + "\n"
     for lora in model.peft_config.values():
         lora.target_modules = sorted(lora.target_modules)  # a set: its order would differ from run to run
     with _written(folder), quiet():
         # No token is ever added, so there are no embeddings to save; peft would look for the base's on the network.
-        model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
+        model.save_pretrained(str(folder), state_dict=state, safe_serialization=True, save_embedding_layers=False)
         tokenizer.save_pretrained(str(folder))
+        remember(folder, rope)
         (folder / "README.md").write_text(card + "\n", encoding="utf-8")
         (folder / "metrics.json").write_text(figures, encoding="utf-8")
 

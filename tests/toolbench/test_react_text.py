@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from toolbench.react_text import parse_react, write_react
 from toolbench.records import FunctionCall
-from toolbench.solutions import parse_react
-from toolbench.solutions.react_text import write_react
 
 
 def _call(name: str, arguments: str) -> list[FunctionCall]:
