@@ -19,9 +19,10 @@ def test_there_are_prompts() -> None:
 
 @pytest.mark.parametrize("path", FOUND, ids=lambda p: f"{p.parents[1].name}/{p.name}")
 def test_every_prompt_loads_and_is_named_by_its_source(path: Path) -> None:
-    prompt = prompts.load(f"toolbench.{path.parents[1].name}", path.name.removesuffix(".md.jinja"))
+    place = path.relative_to(Path(toolbench.__file__).parents[1]).parents[1]
+    prompt = prompts.load(".".join(place.parts), path.name.removesuffix(".md.jinja"))
     assert prompt.digest == hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    assert files("toolbench").joinpath(path.parents[1].name, "prompts", path.name).is_file()
+    assert files(".".join(place.parts)).joinpath("prompts", path.name).is_file()
 
 
 def test_a_missing_value_is_no_empty_text() -> None:

@@ -12,6 +12,8 @@ from toolbench.retriever.lexical import Bm25Index
 from toolbench.retriever.metrics import evaluate, scores
 from toolbench.retriever.promotion import Chosen, Decision, choose, decide
 from toolbench.retriever.ranking import Ranking, Searcher, fuse
+from toolbench.retriever.leakage import held_out, without_held_out
+from toolbench.retriever.pairs import of_instructions
 from toolbench.retriever.refresh import MODEL, finished, specification, train_in_lake
 from toolbench.retriever.searchers import Dense, Hybrid, dense_over
 from toolbench.retriever.serving import INDEX, NEWEST, Indexed, corpus_of, index_in_lake
@@ -22,4 +24,5 @@ __all__ = [
     "Hybrid", "Index", "Indexed", "Measured", "Queries", "Ranking", "RetrieverConfig", "Searcher",
     "TrainResult", "choose", "compare", "corpus_of", "decide", "dense_over", "evaluate", "finished", "fuse",
     "identity", "index_in_lake", "measure", "not_worse", "scores", "specification", "train", "train_in_lake",
+    "held_out", "of_instructions", "without_held_out",
 ]  # fmt: skip

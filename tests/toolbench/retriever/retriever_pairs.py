@@ -37,7 +37,7 @@ HELD_OUT = [
 def config(base: str) -> RetrieverConfig:
     """With dropout, siblings, mining and validation."""
     return RetrieverConfig(
-        base=base, epochs=10, batch_size=4, learning_rate=1e-2, warmup_steps=0.1, max_tokens=16, siblings=1, mined=1,
+        base=base, epochs=6, batch_size=4, learning_rate=1e-2, warmup_steps=0.1, max_tokens=16, siblings=1, mined=1,
         validation=3, evaluations=5, together=True,
     )  # fmt: skip
 
