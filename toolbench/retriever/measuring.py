@@ -15,7 +15,7 @@ empty if no query is held out."""
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class HeldOutQueries:
     """The held-out queries: ids and texts in one order, relevant API ids and slice names by query id."""
 
     ids: list[str]

@@ -19,7 +19,7 @@ from toolbench.retriever.checkpoints import claim, first_process
 from toolbench.retriever.config import RetrieverConfig
 from toolbench.retriever.index import Index
 from toolbench.retriever.leakage import HeldOut, held_out
-from toolbench.retriever.measuring import Measured, Metrics
+from toolbench.retriever.measuring import HeldOutQueries, Metrics
 from toolbench.retriever.mining import Miner
 from toolbench.retriever.validation import Validation, drawn, hold_back
 
@@ -75,7 +75,7 @@ def train(
     are another run's.
     """
     started = time.monotonic()
-    measured, held = Measured.of(pairs), held_out(pairs)
+    measured, held = HeldOutQueries.of(pairs), held_out(pairs)
     training = [p for p in pairs if p.split == "train"]
     _check(training, measured, held, corpus)
     training, validation = hold_back(training, config.validation, config.seed)
@@ -140,7 +140,9 @@ def _identity(
     return digest([_VERSION, config.model_dump(mode="json"), said, dict(offered)])
 
 
-def _check(training: Sequence[RetrievalPair], measured: Measured, held: HeldOut, corpus: Mapping[str, str]) -> None:
+def _check(
+    training: Sequence[RetrievalPair], measured: HeldOutQueries, held: HeldOut, corpus: Mapping[str, str]
+) -> None:
     if not training:
         raise ToolbenchError("No retrieval pair belongs to the split `train`: generate instructions for it first.")
     for pair in training:

@@ -7,7 +7,7 @@ from toolbench.digests import draw
 from toolbench.encoder import Encoder
 from toolbench.records import RetrievalPair
 from toolbench.retriever.index import Index
-from toolbench.retriever.metrics import scores
+from toolbench.retriever.metrics import evaluate
 
 _DEPTH = 5
 
@@ -26,8 +26,8 @@ class Validation:
         """In [0, 1]."""
         index = Index(list(self._documents), encoder.encode(list(self._documents.values())))
         found, _ = index.search(encoder.encode(list(self._relevant)), _DEPTH)
-        gains = scores(dict(zip(self._relevant, found, strict=True)), self._relevant, (_DEPTH,))[f"ndcg@{_DEPTH}"]
-        return sum(gains.values()) / len(gains)
+        rankings = dict(zip(self._relevant, found, strict=True))
+        return float(evaluate(rankings, self._relevant, (_DEPTH,))[f"ndcg@{_DEPTH}"]["mean"])
 
 
 def hold_back(pairs: Sequence[RetrievalPair], count: int, seed: int) -> tuple[list[RetrievalPair], list[RetrievalPair]]:
