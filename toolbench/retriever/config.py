@@ -114,7 +114,7 @@ class RetrieverConfig(BaseModel):
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> "RetrieverConfig":
-        """`paper`, `ours` or `quick` by name, with some fields changed; the paper's from our base, so that a CPU can."""
+        """`paper`, `ours` or `quick` by name, with some fields changed; the paper's from our base, for CPUs."""
         return cls(**{**{"paper": {}, "ours": _OURS, "quick": _QUICK}[name], **changes})
 
 
