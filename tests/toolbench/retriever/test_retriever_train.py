@@ -9,6 +9,8 @@ from retriever_pairs import CORPUS, HELD_OUT, MOON, RAIN, TAX, TRAINING, pair
 from toolbench.errors import ToolbenchError
 from toolbench.records import RetrievalPair
 from toolbench.retriever import Encoder, Index, RetrieverConfig, train
+from toolbench.retriever.refresh import config_of
+from toolbench.settings import Settings
 
 
 @pytest.fixture
@@ -111,8 +113,15 @@ def test_a_folder_that_cannot_be_written_is_named_before_training(tmp_path: Path
 
 
 def test_the_paper_preset_is_the_papers() -> None:
-    paper = RetrieverConfig.paper()
+    paper, defaults = RetrieverConfig.paper(), RetrieverConfig()
     expected: dict[str, Any] = {
         "epochs": 5, "learning_rate": 2e-5, "batch_size": 32, "max_tokens": 256, "warmup_steps": 500,
     }  # fmt: skip
     assert {k: getattr(paper, k) for k in expected} == expected
+    assert paper.model_dump(exclude={"base"}) == defaults.model_dump(exclude={"base"})
+
+
+def test_settings_choose_a_preset_and_replace_parts_of_it() -> None:
+    assert config_of(Settings()) == RetrieverConfig.quick()
+    wanted = Settings(seed=7).with_(retriever={"preset": "ours", "epochs": 9, "base": "folder"})
+    assert config_of(wanted) == RetrieverConfig.ours(epochs=9, base="folder", seed=7)
