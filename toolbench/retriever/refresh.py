@@ -12,10 +12,12 @@ from toolbench.errors import LakeError
 from toolbench.lake import Lake, ModelEntry, Snapshot
 from toolbench.records import Api, RetrievalPair
 from toolbench.retriever.config import RetrieverConfig
+from toolbench.retriever.leakage import held_out, without_held_out
 from toolbench.settings import Settings
 
 MODEL = "retriever"
-VERSION = 1
+VERSION = 2
+_NOT_FIGURES = ("metrics_before", "metrics_after", "losses", "scores")
 
 
 def specification(view: Snapshot, settings: Settings) -> str:
@@ -46,18 +48,28 @@ def train_in_lake(
 ) -> ModelEntry:
     """Train on the retrieval pairs of `view` over all its APIs, and put the model into the lake.
 
+    Instructions that came with a file may be on tools that the lake's own are on, too: training pairs on what these
+    hold out are left out, and counted.
+
     Raises ToolbenchError as `toolbench.retriever.train` does.
     """
     from toolbench.retriever.train import train
 
     spec = specification(view, settings)
     pairs = list(lake.rows(view, RetrievalPair))
+    measured = [p for p in pairs if p.split != "train"]
+    kept, left_out = without_held_out([p for p in pairs if p.split == "train"], held_out(measured))
     corpus = {api.id: document(api) for api in lake.rows(view, Api)}
     with tempfile.TemporaryDirectory() as folder:
-        result = train(pairs, corpus, config_of(settings), Path(folder), progress)
-        figures = {k: v for k, v in asdict(result).items() if k not in ("metrics_before", "metrics_after", "losses")}
-        metrics = {"before": result.metrics_before, "after": result.metrics_after, **figures}
-        entry = lake.put_model(MODEL, spec, Path(folder), metrics)
+        result = train(kept + measured, corpus, config_of(settings), Path(folder), progress)
+        figures = {k: v for k, v in asdict(result).items() if k not in _NOT_FIGURES}
+        metrics = {
+            "before": result.metrics_before,
+            "after": result.metrics_after,
+            "left_out": left_out["pairs"],
+            **figures,
+        }
+        entry = lake.put_model(MODEL, spec, Path(folder), figures)
     # Written last: its presence means that every file of the model is there.
     lake.store.write(f"models/{MODEL}/{spec}.json", json.dumps(entry.model_dump()).encode())
     return entry
