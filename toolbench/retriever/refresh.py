@@ -63,12 +63,7 @@ def train_in_lake(
     with tempfile.TemporaryDirectory() as folder:
         result = train(kept + measured, corpus, config_of(settings), Path(folder), progress)
         figures = {k: v for k, v in asdict(result).items() if k not in _NOT_FIGURES}
-        metrics = {
-            "before": result.metrics_before,
-            "after": result.metrics_after,
-            "left_out": left_out["pairs"],
-            **figures,
-        }
+        figures |= {"before": result.metrics_before, "after": result.metrics_after, "left_out": left_out["pairs"]}
         entry = lake.put_model(MODEL, spec, Path(folder), figures)
     # Written last: its presence means that every file of the model is there.
     lake.store.write(f"models/{MODEL}/{spec}.json", json.dumps(entry.model_dump()).encode())
