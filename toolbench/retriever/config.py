@@ -38,6 +38,10 @@ class RetrieverConfig(BaseModel):
     scale: float = Field(default=20.0, gt=0)
     """What cosines are multiplied with in the softmax: the inverse of its temperature."""
 
+    trained_share: float = Field(default=1.0, gt=0, le=1)
+    """What the trained weights count in the model that is written; the base's count the rest (Wortsman et al. 2022).
+    Below 1, what few training pairs said of few APIs is mixed with what the base knows of all others."""
+
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"
     """Arithmetic of the forward and backward pass; weights and optimizer are fp32 always. bf16 nearly doubles the speed
     where the processor has it (AMX or AVX-512 BF16, and every recent GPU) and is slower where it has not; auto is bf16
@@ -125,6 +129,7 @@ _OURS: dict[str, Any] = {
     "learning_rate": 2e-4,
     "warmup_steps": 0.1,
     "max_tokens": 80,
+    "trained_share": 0.7,
     "precision": "auto",
     "batch_size": 64,
     "together": True,

@@ -62,6 +62,7 @@ def fit(
     The checkpoints stay there; the caller removes them once the model is written.
     """
     fitted = Fitted([])
+    base = {name: value.detach().cpu().clone() for name, value in encoder.model.state_dict().items()}
     watching: list[TrainerCallback] = [_Steps(encoder, miner, progress)]
     if score:
         watching.append(_Best(encoder, score, folder, fitted, config.evaluations))
@@ -85,8 +86,18 @@ def fit(
     fitted.losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     if fitted.best_step is not None:
         encoder.model.load_state_dict(Encoder.load(str(folder / "best")).model.state_dict())
+    _mix(encoder, base, config.trained_share)
     encoder.model.eval()
     return fitted
+
+
+def _mix(encoder: Encoder, base: dict[str, torch.Tensor], share: float) -> None:
+    """The encoder's weights, averaged with those it had before."""
+    if share < 1:
+        trained = encoder.model.state_dict()
+        for name, value in base.items():
+            if value.is_floating_point():
+                trained[name].mul_(share).add_(value.to(trained[name].device), alpha=1 - share)
 
 
 class _Steps(TrainerCallback):

