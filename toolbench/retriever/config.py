@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+Preset = Literal["paper", "ours", "quick"]
+
 
 class RetrieverConfig(BaseModel):
     """Settings of `train`. The defaults are ToolLLM's recipe (Qin et al. 2023, section 3.1; values of its release), but
@@ -117,7 +119,7 @@ class RetrieverConfig(BaseModel):
         return cls(**{**_QUICK, **changes})
 
     @classmethod
-    def preset(cls, name: str, **changes: Any) -> "RetrieverConfig":
+    def preset(cls, name: Preset, **changes: Any) -> "RetrieverConfig":
         """`paper`, `ours` or `quick` by name, with some fields changed; the paper's from our base, for CPUs."""
         return cls(**{**{"paper": {}, "ours": _OURS, "quick": _QUICK}[name], **changes})
 
