@@ -26,6 +26,7 @@ def build_dataset(options: Options, draft: str | None = None) -> Done:
 def build(lake: Lake, draft: Draft, settings: Settings) -> Draft:
     """The stage itself, for the solutions that the draft is about, or all that the lake has."""
     base = lake.snapshot()
-    specs = datasets.plan(draft.view(base), partitions=draft.partitions("solutions", base))
+    partitions = draft.partitions("solutions", base)
+    specs = datasets.plan(draft.view(base), partitions=partitions, give_ups=settings.dataset.give_ups)
     outcome = run_shards(lake, build_shard, specs, settings, datasets.STAGE)
     return finish(draft, outcome, flow=NAME, main="conversations", tables=datasets.TABLES, model="")

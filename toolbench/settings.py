@@ -270,6 +270,13 @@ class SearchSettings(Section):
     """Characters of an API's answer that the teacher is shown where `compression.method` is truncate."""
 
 
+class DatasetSettings(Section):
+    """What becomes training data."""
+
+    give_ups: bool = False
+    """Make conversations of chosen give-ups, too, so that a student can learn when to give up."""
+
+
 class RetrieverSettings(Section):
     """Training of the API retriever."""
 
@@ -364,6 +371,7 @@ class Settings(BaseSettings):
     instructions: InstructionSettings = InstructionSettings()
     search: SearchSettings = SearchSettings()
     judge: JudgeSettings = JudgeSettings()
+    dataset: DatasetSettings = DatasetSettings()
     retriever: RetrieverSettings = RetrieverSettings()
     fusion: FusionSettings = FusionSettings()
     work: WorkSettings = WorkSettings()

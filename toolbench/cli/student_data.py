@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
 from toolbench.cli.lake import Number
@@ -201,16 +200,11 @@ def _numbered(found: "Iterator[Made]", number: int) -> "Made":
 
 def _print(lengths: "Lengths") -> None:
     summary = lengths.summary()
-    console = Console()
     if summary["tokens"]:
-        table = Table(title="tokens of a sample", title_justify="left")
         names = list(summary["tokens"]["total"])
-        table.add_column("")
-        for name in names:
-            table.add_column(name, justify="right")
+        typer.echo("tokens        " + "".join(f"{name:>12s}" for name in names))
         for part, figures in summary["tokens"].items():
-            table.add_row(part, *(f"{figures[name]:,}" for name in names))
-        console.print(table)
+            typer.echo(f"{part:14s}" + "".join(f"{figures[name]:12,}" for name in names))
     typer.echo(f"samples {lengths.samples:,}, of these with observations cut or dropped {lengths.changed:,}")
     typer.echo(
         f"observations {lengths.observations:,}: cut {lengths.shortened:,}, dropped with a note {lengths.dropped:,}"

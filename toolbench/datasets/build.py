@@ -17,8 +17,8 @@ TABLES = ("conversations", "retrieval_pairs")
 VERSION = 1
 
 
-def plan(view: Snapshot, *, partitions: Sequence[dict[str, str]]) -> list[Spec]:
-    """One shard for every file of solutions in `partitions`."""
+def plan(view: Snapshot, *, partitions: Sequence[dict[str, str]], give_ups: bool = False) -> list[Spec]:
+    """One shard for every file of solutions in `partitions`; `give_ups`: of those chosen as well."""
     specs = []
     for label, solutions in view.files("solutions", partitions):
         came_with = solutions.partition.get("instructions")
@@ -39,6 +39,8 @@ def plan(view: Snapshot, *, partitions: Sequence[dict[str, str]]) -> list[Spec]:
                 params={
                     "version": VERSION,
                     "prompts": {n: prompts.load("toolbench.solutions", n).digest for n in ("system", "task")},
+                    # Named only where it is asked for: what was built without it stays built.
+                    **({"give_ups": True} if give_ups else {}),
                 },
                 inputs=inputs,
                 size=solutions.rows,
@@ -50,7 +52,8 @@ def plan(view: Snapshot, *, partitions: Sequence[dict[str, str]]) -> list[Spec]:
 async def build(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], None]) -> Receipt:
     """Work on one shard: every solution becomes a conversation or a reject, every instruction its retrieval pairs.
 
-    What was not solved, and what the judge calls unsolved, teaches nobody to solve anything.
+    What was not solved, and what the judge calls unsolved, teaches nobody to solve anything; giving up can be taught
+    by choice.
 
     Raises LakeError if a held-out API would reach a training row, or if what a solution refers to is gone.
     """
@@ -72,9 +75,10 @@ async def build(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], N
         candidates = [apis[i] for i in instruction.candidates]
         _check_split(instruction, candidates)
         pairs += _pairs(instruction, apis, spec)
-        if solution.outcome != "solved":
+        gave_up = bool(spec.params.get("give_ups") and solution.outcome == "gave_up" and solution.path)
+        if solution.outcome != "solved" and not gave_up:
             rejects.append(_reject(solution, solution.outcome, solution.reason, spec))
-        elif solution.id in objections:
+        elif solution.id in objections and not gave_up:
             rejects.append(_reject(solution, "judged_unsolved", objections[solution.id], spec))
         else:
             conversations.append(conversation(solution, instruction, candidates, tools, spec.digest))

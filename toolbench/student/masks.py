@@ -14,8 +14,10 @@ behind that is the template's, no model gets to write it.
 """
 
 import json
+import os.path
 import re
 from collections.abc import Iterator, Sequence
+from copy import copy
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,10 @@ Span = tuple[int, int]
 
 _GENERATION = re.compile(r"\{%[-+]?\s*generation\s*[-+]?%\}")
 _PROBE = "probe_of_the_slot"
+_FUNCTION = {
+    "type": "function",
+    "function": {"name": _PROBE, "description": "", "parameters": {"type": "object", "properties": {}}},
+}
 
 
 class UnusableConversation(ToolbenchError):
@@ -45,7 +51,7 @@ class Chat:
 
     def __init__(self, conversation: Conversation, tokenizer: "PreTrainedTokenizerBase") -> None:
         self.messages = plain(conversation.messages)
-        self.tools = json.loads(conversation.tools) or None
+        self.tools: list[dict[str, Any]] | None = json.loads(conversation.tools) or None
         self.template = str(tokenizer.get_chat_template(None, self.tools))
         self.specials = _specials(tokenizer)
         self.variables = dict(tokenizer.special_tokens_map)
@@ -87,9 +93,9 @@ def spans(chat: Chat, trained: Sequence[int]) -> list[Span]:
         raise _at_fault("leaves out the offered functions", _OTHER)
     found = _marked(chat, trained)
     if found is None:
-        found = _by_prefixes(chat, trained)
+        found = _with_one_function(chat, trained)
     if found is None:
-        found = _by_marks(chat, trained)
+        found = _unmarked(chat, trained)
     learned = "".join(text[start:end] for start, end in found)
     called = [call["function"]["name"] for n in trained for call in chat.messages[n].get("tool_calls", ())]
     if any(name not in learned for name in called):
@@ -107,10 +113,8 @@ def thoughts_left_out(chat: Chat, trained: Sequence[int], found: Sequence[Span])
 @lru_cache(maxsize=16)
 def shows_tools(template: str, variables: tuple[tuple[str, Any], ...]) -> bool:
     """Whether a chat template has a slot for functions: templates drop silently what they do not know."""
-    function = {"name": _PROBE, "description": "", "parameters": {"type": "object", "properties": {}}}
     try:
-        offered = [{"type": "function", "function": function}]
-        text, _ = _jinja([{"role": "user", "content": "?"}], template, offered, dict(variables))
+        text, _ = _jinja([{"role": "user", "content": "?"}], template, [_FUNCTION], dict(variables))
     except Exception:  # as above
         return False
     return _PROBE in text
@@ -194,6 +198,41 @@ def _marked(chat: Chat, trained: Sequence[int]) -> list[Span] | None:
     return [span for turn, span in zip(turns, joined, strict=True) if turn in set(trained)]
 
 
+def _unmarked(chat: Chat, trained: Sequence[int]) -> list[Span]:
+    found = _by_prefixes(chat, trained)
+    return _by_marks(chat, trained) if found is None else found
+
+
+def _with_one_function(chat: Chat, trained: Sequence[int]) -> list[Span] | None:
+    """The same from renderings with one short function in the place of all, which take most of the time.
+
+    None unless the texts with and without are equal on both sides of one place where functions are, and no turn
+    touches it.
+    """
+    if not chat.tools:
+        return None
+    short = copy(chat)
+    short.tools, short._rendered = [_FUNCTION], {}
+    try:
+        whole, text, turns = chat.text(), short.text(), _unmarked(short, trained)
+    except UnusableConversation:
+        return None  # with all its functions it may still be shown
+    before = _common(whole, text)
+    behind = _common(whole[before:][::-1], text[before:][::-1])
+    more, end = len(whole) - len(text), len(text) - behind
+    found = []
+    for start, stop in turns:
+        if before < stop and start < end:
+            return None
+        found.append((start + more, stop + more) if start >= end else (start, stop))
+    return found
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    return len(os.path.commonprefix([one, other]))  # noqa: RUF071 - by characters, as it says
+
+
 def _by_prefixes(chat: Chat, trained: Sequence[int]) -> list[Span] | None:
     """The trained turns between two renderings of a beginning each; None if the whole does not continue them."""
     found = []
@@ -208,28 +247,38 @@ def _by_prefixes(chat: Chat, trained: Sequence[int]) -> list[Span] | None:
 
 def _by_marks(chat: Chat, trained: Sequence[int]) -> list[Span]:
     """The trained turns, told from the places of all other messages and from the header before a turn."""
-    ends = _Ends(chat)
-    header = _header(chat)
-    whole = chat.text()
+    places, header, whole = _Places(chat), _header(chat), chat.text()
     found, wanted = [], set(trained)
-    last = 0
+    other, last = 0, 0  # the message before the turn that is not the assistant's, and the end of the one before it
     for n, message in enumerate(chat.messages):
         if message["role"] != "assistant":
-            last = ends.of(n)
+            other, last = n, places.end(n)
             continue
-        opened, through = chat.text(n, prompt=True), chat.text(n + 1)
-        closed = chat.text(n) if n else ""
-        before = ends.within(n)
-        for start_of_turn in (opened, *([] if header is None else [closed + header])):
-            if through.startswith(start_of_turn) and whole.startswith(start_of_turn[before:], last):
+        behind = last - places.end(other)  # what turns in a row have taken already
+        at = places.end(other, n + 1) + behind
+        through = chat.text(n + 1)
+        for opening in _openings(chat, places, n, header):
+            if whole.startswith(opening, last) and through[at - behind :].startswith(
+                whole[last - behind : last] + opening
+            ):
                 break
         else:
             raise _at_fault(f"does not continue its generation prompt with message {n + 1}", _MARK_IT)
-        start = last + len(start_of_turn) - before
-        last = start + len(_shown(through[len(start_of_turn) :], whole, start, message, n))
+        start = last + len(opening)
+        last = start + len(_shown(through[at + len(opening) :], whole, start, message, n))
         if n in wanted:
             found.append((start, _end(whole[:last], start, chat.specials)))
     return found
+
+
+def _openings(chat: Chat, places: "_Places", n: int, header: str | None) -> Iterator[str]:
+    """What may stand between the message before the turn `n` and the turn itself: as prompted, or as in the history."""
+    opened, closed = chat.text(n, prompt=True), chat.text(n)
+    if opened.startswith(closed):
+        before = len(closed) if chat.messages[n - 1]["role"] == "assistant" else places.end(n - 1, n)
+        yield opened[before:]
+        if header is not None:
+            yield closed[before:] + header
 
 
 def _shown(turn: str, whole: str, start: int, message: dict[str, Any], n: int) -> str:
@@ -242,27 +291,24 @@ def _shown(turn: str, whole: str, start: int, message: dict[str, Any], n: int) -
     raise _at_fault(f"shows message {n + 1} otherwise once more messages follow", _MARK_IT)
 
 
-class _Ends:
-    """Where messages end in the whole, and in the rendering of the messages before a turn."""
+class _Places:
+    """Where the contents of messages that are not the assistant's end, in the whole and in its beginnings."""
 
     def __init__(self, chat: Chat) -> None:
+        if chat.messages[0]["role"] == "assistant":
+            raise _at_fault("shows turns otherwise once more follow, and the conversation begins with one", _MARK_IT)
         self._chat = chat
         self._marks = list(_unused(chat))
-        self._ends = self._places(chat.text(), None)
+        self._found: dict[int, dict[int, int]] = {}
 
-    def of(self, n: int) -> int:
-        """The end of message `n`, none of the assistant's, in the whole."""
-        return self._ends[n]
+    def end(self, n: int, end: int | None = None) -> int:
+        """Where the content of message `n` ends in the rendering of the first `end` messages."""
+        end = len(self._chat.messages) if end is None else end
+        if end not in self._found:
+            self._found[end] = self._places(end)
+        return self._found[end][n]
 
-    def within(self, n: int) -> int:
-        """The end of the message before the turn `n` in the rendering of all that is before it."""
-        if not n:
-            return 0
-        if self._chat.messages[n - 1]["role"] == "assistant":
-            return len(self._chat.text(n))
-        return self._places(self._chat.text(n), n)[n - 1]
-
-    def _places(self, plain_text: str, end: int | None) -> dict[int, int]:
+    def _places(self, end: int) -> dict[int, int]:
         messages = self._chat.messages[:end]
         marked = [
             m if m["role"] == "assistant" else {**m, "content": _with(m["content"], self._marks[n])}
@@ -274,10 +320,10 @@ class _Ends:
             if message["role"] == "assistant":
                 continue
             before, mark, behind = text.partition(self._marks[n])
-            if not mark or self._marks[n] in behind:
+            if self._marks[n] in behind or not (mark or message["role"] == "system"):
                 raise _at_fault(f"leaves out or repeats message {n + 1}, so turns cannot be told apart", _MARK_IT)
-            places[n], text = len(before), before + behind
-        if text != plain_text:
+            places[n], text = len(before) if mark else 0, before + behind
+        if text != self._chat.text(end):
             raise _at_fault("shows other messages by what they say, so turns cannot be told apart", _MARK_IT)
         return places
 

@@ -1,6 +1,7 @@
 """A conversation as token ids and labels: through the base's own chat template, loss on the trained turns alone."""
 
 import json
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -136,22 +137,15 @@ def encoded(text: str, found: list[Span], tokenizer: "PreTrainedTokenizerBase") 
     A token that would reach over the beginning or the end of a span is not made: there the text is tokenised in two
     parts, as it is when a model continues a prompt.
     """
-    pieces = [0, len(text)]
     ids, places = _tokens(text, 0, tokenizer)
-    edges = sorted({edge for span in found for edge in span})
-    crossed = _crossed(edges, places)
-    if crossed:
-        pieces = sorted({*pieces, *crossed})
-        parts = [_tokens(text[a:b], a, tokenizer) for a, b in pairwise(pieces)]
+    if crossed := [edge for span in found for edge in span if _within(edge, places)]:
+        parts = [_tokens(text[a:b], a, tokenizer) for a, b in pairwise(sorted({0, *crossed, len(text)}))]
         ids, places = [i for part in parts for i in part[0]], [p for part in parts for p in part[1]]
     labels = [IGNORED] * len(ids)
-    at = iter(found)
-    span = next(at, None)
-    for n, (start, end) in enumerate(places):
-        while span and start >= span[1]:
-            span = next(at, None)
-        if span and span[0] <= start and end <= span[1]:
-            labels[n] = ids[n]
+    for start, end in found:
+        # A place is a pair: a single number sorts before all that begin with it.
+        first, behind = bisect_left(places, (start,)), bisect_left(places, (end,))
+        labels[first:behind] = ids[first:behind]
     return ids, labels
 
 
@@ -166,15 +160,10 @@ def _tokens(text: str, offset: int, tokenizer: "PreTrainedTokenizerBase") -> tup
     return list(made["input_ids"]), [(start + offset, end + offset) for start, end in made["offset_mapping"]]
 
 
-def _crossed(edges: list[int], places: list[Span]) -> list[int]:
-    """The edges that lie within a token."""
-    found, at = [], 0
-    for edge in edges:
-        while at < len(places) and places[at][1] <= edge:
-            at += 1
-        if at < len(places) and places[at][0] < edge:
-            found.append(edge)
-    return found
+def _within(edge: int, places: list[Span]) -> bool:
+    """Whether a token reaches over an edge."""
+    at = bisect_left(places, (edge,))
+    return at > 0 and places[at - 1][1] > edge
 
 
 def _trained(conversation: Conversation) -> list[int]:

@@ -131,3 +131,31 @@ def test_building_twice_gives_the_same_bytes(factory: Factory, copy: Lake) -> No
         assert copy.store.read(key) == factory.lake.store.read(key)
         for entry in receipt.tables.values():
             assert copy.store.read(entry.path) == factory.lake.store.read(entry.path)
+
+    spec = a_training_shard(factory)
+    chosen = next(s for s in copy.read(spec.inputs["solutions"], Solution) if s.outcome == "solved")
+
+    def given_up(rows: list[Solution]) -> list[Solution]:
+        end = dataclasses.replace(
+            chosen.steps[chosen.path[-1]], arguments='{"return_type": "give_up_and_restart"}', status=4
+        )
+        steps = [end if step.id == end.id else step for step in chosen.steps]
+        one = dataclasses.replace(chosen, outcome="gave_up", reason="the teacher gave up", final_answer="", steps=steps)
+        return [one if row.id == chosen.id else row for row in rows]
+
+    shard = changed(copy, spec, Solution, given_up)
+    without = built(copy, shard, factory)
+    assert "gave_up" in {r.reason for r in copy.read([without.tables["rejects"]], Reject) if r.record_id == chosen.id}
+    asked = shard.model_copy(update={"params": {**shard.params, "give_ups": True}})
+    rows = list(copy.read([built(copy, asked, factory).tables["conversations"]], Conversation))
+    (made,) = [row for row in rows if row.solution_id == chosen.id]
+    assert "give_up_and_restart" in made.messages[-1].tool_calls[0].arguments
+    assert made.messages[-1].train
+
+
+def test_a_choice_that_is_not_made_leaves_specifications_as_they_were(factory: Factory) -> None:
+    partitions = [s.partition for s in factory.dataset.specs]
+    plain = datasets.plan(factory.dataset.view, partitions=partitions)
+    assert {s.digest for s in plain} == {s.digest for s in factory.dataset.specs}
+    asked = datasets.plan(factory.dataset.view, partitions=partitions, give_ups=True)
+    assert not {s.digest for s in plain} & {s.digest for s in asked}
