@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from student_conversations import TEXTS, TOOLS, a_conversation
 
 from toolbench.records import Conversation, FunctionCall, Message
-from toolbench.student import Making, Sample, UnusableConversation, sample, samples
+from toolbench.student import Making, Sample, UnusableConversation, masks, sample, samples
 from toolbench.student.masks import Chat, spans
 from toolbench.student.packing import packed, truncated
 from toolbench.student.samples import IGNORED, encoded, turns
@@ -281,3 +281,18 @@ def test_parallel_calls_get_turns_of_their_own(tokenizer_of: Callable[[Family], 
         if message.role == "tool":
             assert [c.id for c in before.tool_calls] == [message.tool_call_id]
     assert one_call_a_turn(apart) is apart
+
+
+@pytest.mark.parametrize("family", FAMILIES[:5], ids=lambda f: f.name)
+def test_all_ways_to_find_the_turns_agree(family: Family, tokenizer_of: Callable[[Family], Any]) -> None:
+    tokenizer, conversation = tokenizer_of(family), conversation_for(family)
+    trained = [n for n, m in enumerate(conversation.messages) if m.train]
+    chat = Chat(conversation, tokenizer)
+    expected = family.turns(chat.text())
+    assert masks._by_marks(chat, trained) == expected
+    prefixes = masks._by_prefixes(chat, trained)
+    # Qwen 3 shows the last turn otherwise, Mistral moves functions and system prompt to the last question.
+    assert prefixes == (None if family.name in ("qwen3", "mistral") else expected)
+    if family.functions:
+        # Mistral's functions stand between turns once there are two questions.
+        assert masks._with_one_function(Chat(conversation, tokenizer), trained) == expected
