@@ -34,8 +34,9 @@ def finetune_student(
     training: dict[str, Any] | None = None,
     allow_cpu: bool = False,
 ) -> Done:
-    """Train a student on the conversations of the newest snapshot, and publish it. A killed run goes on when it is
-    started again. Without a GPU it is refused, since it would take weeks.
+    """Train a student on the conversations of the newest snapshot, and publish it.
+
+    A killed run goes on when it is started again. Without a GPU it is refused, since it would take weeks.
 
     Args:
         options: Where the lake is, and the seed.

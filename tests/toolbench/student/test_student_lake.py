@@ -98,3 +98,53 @@ def test_what_the_command_cannot_do_is_one_sentence(lake: Lake, tiny_llama: str,
     fill(lake, TRAINING)
     assert "base `gone` cannot be loaded" in refused(command, "--base", "gone", "--lake", lake.uri)
     assert lake.snapshot().models == {}
+
+
+def test_a_run_that_was_stopped_goes_on_from_the_lake(lake: Lake, tiny_llama: str) -> None:
+    fill(lake, TRAINING)
+    view = lake.snapshot()
+    config = StudentConfig(base=tiny_llama, rank=4, batch_size=2, checkpoint_every=1)
+
+    def stop(phase: str, done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_in_lake(lake, view, config, stop)
+    assert [key for key, _ in lake.store.list("checkpoints/")] == [
+        f"checkpoints/student/{specification(view, config)}.tar"
+    ]
+    steps: list[int] = []
+    entry = train_in_lake(lake, view, config, lambda _, done, __: steps.append(done))
+    assert steps == [3, 4]
+    assert entry == finished(lake, specification(view, config))
+    assert not lake.store.list("checkpoints/"), "of no use any more"
+
+
+def test_the_card_says_where_the_data_comes_from(lake: Lake, tiny_llama: str, tmp_path: Path) -> None:
+    fill(lake, TRAINING)
+    entry = train_in_lake(lake, lake.snapshot(), StudentConfig(base=tiny_llama, rank=4))
+    assert entry is not None
+    card = (lake.get_model(entry, tmp_path) / "README.md").read_text()
+    assert f"| snapshot | {lake.snapshot().number} |" in card
+    assert "| judges' votes on training solutions | none |" in card
+    assert "written by some-teacher" in card
+
+
+def test_settings_that_cannot_be_are_refused(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(lake, TRAINING)
+    arguments = ("train", "--base", "b", "--lake", lake.uri)
+    assert "learning_rate: Input should be greater than 0" in refused(*arguments, "--learning-rate", "-1")
+    assert "no multiple of micro_batch 3" in refused(*arguments, "--micro-batch", "3")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "--work" in refused(*arguments)
+
+
+@pytest.mark.parametrize("name", ["gpus", "fsdp", "deepspeed"])
+def test_accelerate_takes_the_configurations(name: str) -> None:
+    loader = pytest.importorskip("accelerate.commands.config.config_args", reason="needs the extra `train`")
+    path = Path(__file__).parents[3] / "deployments" / "accelerate" / f"{name}.yaml"
+    found = loader.load_config_from_file(str(path))
+    kinds = {"gpus": "MULTI_GPU", "fsdp": "FSDP", "deepspeed": "DEEPSPEED"}
+    assert str(getattr(found.distributed_type, "value", found.distributed_type)) == kinds[name]
+    assert found.mixed_precision == "bf16"

@@ -143,9 +143,10 @@ def test_a_missing_package_is_named_with_its_extra(
 def test_the_toolllama_preset_is_the_paper_s() -> None:
     paper = StudentConfig.toolllama("base")
     assert paper.model_dump(
-        include={"epochs", "learning_rate", "warmup", "schedule", "batch_size", "max_tokens"}
+        include={"epochs", "learning_rate", "warmup", "schedule", "batch_size", "max_tokens", "rope"}
     ) == {
-        "epochs": 2, "learning_rate": 5e-5, "warmup": 0.04, "schedule": "cosine", "batch_size": 64, "max_tokens": 8192
+        "epochs": 2, "learning_rate": 5e-5, "warmup": 0.04, "schedule": "cosine", "batch_size": 64, "max_tokens": 8192,
+        "rope": "linear",
     }  # fmt: skip
 
 
