@@ -4,12 +4,13 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from toolbench.errors import ToolbenchError
-from toolbench.student.base import bf16, quiet
+from toolbench.student.base import bf16, quiet, require
 from toolbench.student.config import StudentConfig
 from toolbench.student.spool import Samples
 
@@ -85,6 +86,16 @@ def processes() -> int:
     from accelerate import PartialState
 
     return int(PartialState().num_processes)
+
+
+@contextmanager
+def one_first() -> Iterator[None]:
+    """The block, done by one of the processes before the others: for what all of them find in a folder."""
+    require()
+    from accelerate import PartialState
+
+    with PartialState().main_process_first():
+        yield
 
 
 def accumulation(config: StudentConfig) -> int:

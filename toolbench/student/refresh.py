@@ -15,6 +15,7 @@ from toolbench.lake import Lake, ModelEntry, Snapshot
 from toolbench.records import Conversation, Judgment
 from toolbench.student.checkpoints import packed, unpack
 from toolbench.student.config import StudentConfig
+from toolbench.student.fitting import one_first
 from toolbench.student.train import train
 
 MODEL = "student"
@@ -56,8 +57,9 @@ def train_in_lake(
     key = f"checkpoints/{MODEL}/{spec}.tar"
     with tempfile.TemporaryDirectory() as temporary:
         place = work or Path(temporary) / "work"
-        if not any(place.glob("checkpoint-*")) and lake.store.exists(key):
-            unpack(lake.store.read(key), place)
+        with one_first():
+            if not any(place.glob("checkpoint-*")) and lake.store.exists(key):
+                unpack(lake.store.read(key), place)
         folder = Path(temporary) / "student"
         result = train(
             lake.rows(view, Conversation),

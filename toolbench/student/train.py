@@ -16,7 +16,7 @@ from toolbench.records import Conversation
 from toolbench.student.base import load_config, load_model, load_tokenizer, quiet
 from toolbench.student.checkpoints import newest
 from toolbench.student.config import StudentConfig
-from toolbench.student.fitting import Progress, make_trainer, processes, ran_out, smaller, watching
+from toolbench.student.fitting import Progress, make_trainer, one_first, processes, ran_out, smaller, watching
 from toolbench.student.rope import remember, stretched
 from toolbench.student.samples import IGNORED
 from toolbench.student.spool import Samples, Spooled, batches, spool
@@ -127,7 +127,7 @@ def _fit(
     before: float | None = None
     measured = False
     while True:
-        with _written(work):
+        with _written(work), one_first():
             checkpoint = newest(work, run)
         model = _with_adapter(load_model(config.base, tokenizer, rope, quantize=config.quantize), config)
         watch = watching(work, samples, config, progress, saved)
