@@ -1,13 +1,14 @@
 """evaluate: how good a model is at the instructions that are held out."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
+from pydantic import Field
 
 from flows.annotate import import_file
-from flows.parameters import Options, run_name
+from flows.parameters import Manifest, Options, run_name
 from flows.stage import Done, Threads, publish, run_shards
 from tasks.annotate import annotate_shard
 from tasks.evaluate import compare_shard, vote_shard
@@ -40,8 +41,9 @@ def evaluate(
     instructions: list[str] = [],  # noqa: B006
     splits: list[str] = [],  # noqa: B006
     name: str = "",
-    least: float | None = None,
+    least: Annotated[float, Field(ge=0, le=1)] | None = None,
     reference: str = "",
+    manifest: Manifest = "",
 ) -> Done:
     """Search answers with a model, judge them, publish the results; then fail if they are not good enough.
 
@@ -55,14 +57,17 @@ def evaluate(
         name: What the results are called, with the method behind it. Empty: the model.
         least: The pass rate over all queries that is asked for, 0 to 1. Empty: any.
         reference: An earlier result in the lake that the new one must not be worse than. Empty: none.
+        manifest: The snapshot that is evaluated, by its manifest's address as the event toolbench.dataset.published
+            names it; it goes before `options.lake`. Empty: the newest.
     """
     if not methods:
         raise UsageError("There is no method to search with: name react, dfsdt or ranked.")
+    options, number = options.of_manifest(manifest)
     with services(options.settings()) as settings:
         lake, draft = Lake(settings.lake), Draft()
         for path in instructions:
             draft = import_file(lake, draft, settings, path, None)
-        base = lake.snapshot()
+        base = lake.snapshot(number)
         before = _named(runs_of(lake, base), reference, lake)
         view = held_out(lake, _only(draft.view(base), instructions, draft), splits)
         work = _worker(lake, settings)

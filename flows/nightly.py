@@ -1,6 +1,9 @@
 """nightly-refresh and add-category: the whole way from a catalogue to a published dataset."""
 
+from typing import Annotated
+
 from prefect import flow
+from pydantic import Field
 
 from flows.annotate import annotate_solutions
 from flows.collect import collect_apis
@@ -41,7 +44,9 @@ def nightly_refresh(options: Options) -> Done:
 
 
 @flow(name="add-category", flow_run_name=run_name)
-def add_category(category: str, source: str, options: Options) -> Done:
+def add_category(
+    category: Annotated[str, Field(min_length=1)], source: Annotated[str, Field(min_length=1)], options: Options
+) -> Done:
     """The whole way for one category alone, from the APIs in `source`; the rest of the lake is left as it is.
 
     Combinations across categories (I3) are left to a run over the whole lake, and so is the retriever.

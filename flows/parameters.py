@@ -1,12 +1,14 @@
 """What a flow can be told: the form in the Prefect UI. Secrets are no parameters; they come from the environment."""
 
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from prefect.runtime import flow_run
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from toolbench.demo import HOST
+from toolbench.errors import UsageError
 from toolbench.settings import Settings, load
 
 
@@ -59,6 +61,19 @@ class Options(BaseModel):
         given = {field: getattr(self, name) for name, field in names.items()}
         return load({**self.more, **{k: v for k, v in given.items() if v not in (None, [], "")}}).settings
 
+    def of_manifest(self, manifest: str) -> tuple["Options", int | None]:
+        """These options for the lake that a manifest lies in, and the number of its snapshot; as they are and None
+        without one. Raises UsageError for what is no manifest's address."""
+        if not manifest:
+            return self, None
+        lake, _, name = manifest.rpartition("/manifests/")
+        if not lake or not re.fullmatch(r"\d{12}\.json", name):
+            raise UsageError(
+                f"{manifest!r} is no manifest's address: it ends in /manifests/ and twelve digits, as the event "
+                "toolbench.dataset.published names it."
+            )
+        return self.model_copy(update={"lake": lake}), int(name.removesuffix(".json"))
+
     def resolved(self, settings: Settings) -> "Options":
         """These options for a part of this run: the services that were started for it are named in them."""
         more = {
@@ -70,6 +85,10 @@ class Options(BaseModel):
         return self.model_copy(update={"more": {**self.more, **more}})
 
 
+Manifest = Annotated[str, Field(pattern=r"^$|/manifests/\d{12}\.json$")]
+"""The address of a snapshot's manifest, or nothing."""
+
+
 def run_name() -> str:
     """What Prefect calls a run: the flow and what it is about, as in `nightly-refresh toolenv.tar.gz Weather,Music`."""
     given = flow_run.parameters
@@ -77,4 +96,14 @@ def run_name() -> str:
     source = options.catalogue or options.more.get("catalogue.source") or HOST
     source = "demo hub" if HOST in source else Path(source).name
     about = [given.get("category") or ",".join(options.categories or []), Path(given.get("path") or "").name]
+    about += [f"snapshot {number}"] if (number := options.of_manifest(given.get("manifest") or "")[1]) else []
     return " ".join(part for part in (flow_run.flow_name, source, *about) if part)
+
+
+def lake_run_name() -> str:
+    """The same for a flow that looks at nothing but a lake, as in `publish-report s3://bucket/factory snapshot 12`."""
+    given = flow_run.parameters
+    options, number = given["options"].of_manifest(given.get("manifest") or "")
+    return " ".join(
+        part for part in (flow_run.flow_name, options.lake or "", f"snapshot {number}" * bool(number)) if part
+    )

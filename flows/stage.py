@@ -221,7 +221,12 @@ def publish(lake: Lake, draft: Draft, flow: str) -> Snapshot:
     manifest = lake.store.url(f"manifests/{snapshot.number:012d}.json")
     emit_event(
         event="toolbench.dataset.published",
-        resource={"prefect.resource.id": f"toolbench.lake.{lake.uri}", "prefect.resource.name": lake.uri},
+        # A label, because triggers match labels only: an evaluation publishes too, and must not trigger the next one.
+        resource={
+            "prefect.resource.id": f"toolbench.lake.{lake.uri}",
+            "prefect.resource.name": lake.uri,
+            "toolbench.flow": flow,
+        },
         payload={
             "snapshot": snapshot.number,
             "manifest": manifest,

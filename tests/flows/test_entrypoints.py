@@ -9,6 +9,7 @@ from prefect import Flow
 from prefect.utilities.callables import parameter_schema
 
 import flows
+from flows.housekeeping import WRITERS
 from flows.parameters import Options
 
 
@@ -23,8 +24,8 @@ FLOWS = _flows()
 def test_every_flow_is_there() -> None:
     assert sorted(FLOWS) == [
         "add-category", "annotate-instructions", "annotate-solutions", "build-dataset", "collect-apis",
-        "compress-responses", "finetune-student", "generate-instructions", "nightly-refresh", "screen-apis",
-        "train-retriever",
+        "compress-responses", "evaluate", "finetune-student", "generate-instructions", "housekeeping",
+        "nightly-refresh", "publish-report", "screen-apis", "train-retriever",
     ]  # fmt: skip
 
 
@@ -34,8 +35,9 @@ def test_every_field_of_its_form_is_described(name: str) -> None:
     assert "options" in schema.properties
     for field, shown in schema.properties.items():
         assert shown.get("description"), f"{name}: {field}"
-    for field, shown in schema.definitions["Options"]["properties"].items():
-        assert shown.get("description"), f"Options.{field}"
+    for model, definition in schema.definitions.items():
+        for field, shown in definition["properties"].items():
+            assert shown.get("description"), f"{model}.{field}"
     assert set(schema.required) == {"options"} | ({"category", "source"} if name == "add-category" else set()) | (
         {"path"} if name == "annotate-instructions" else set()
     ) | ({"base"} if name == "finetune-student" else set())
@@ -53,3 +55,7 @@ def test_default_options_are_valid(name: str) -> None:
     required = set(parameter_schema(FLOWS[name].fn).required) - {"options"}
     valid = FLOWS[name].validate_parameters({"options": {}, **{k: needed[k] for k in required}})
     assert valid["options"] == Options()
+
+
+def test_housekeeping_waits_for_every_flow_that_writes_to_the_lake() -> None:
+    assert sorted(WRITERS) == sorted(set(FLOWS) - {"housekeeping", "publish-report"})

@@ -78,3 +78,19 @@ def test_a_part_of_a_run_is_told_the_addresses_of_the_services_of_the_whole() ->
         teacher={"base_url": "http://127.0.0.1:2/v1"},
     )
     assert options.resolved(settings).settings() == settings
+
+
+@pytest.mark.parametrize("lake", ["s3://bucket/lake", "/data/lake", "memory://lake"])
+def test_a_manifest_names_the_lake_and_the_snapshot(lake: str) -> None:
+    options, number = Options(lake="elsewhere").of_manifest(f"{lake}/manifests/000000000012.json")
+    assert (options.lake, number) == (lake, 12)
+
+
+def test_without_a_manifest_options_stay_as_they_are() -> None:
+    assert Options(lake="here").of_manifest("") == (Options(lake="here"), None)
+
+
+@pytest.mark.parametrize("wrong", ["s3://bucket/lake", "/manifests/000000000012.json", "lake/manifests/12.json"])
+def test_what_is_no_manifest_is_said(wrong: str) -> None:
+    with pytest.raises(UsageError, match="is no manifest's address"):
+        Options().of_manifest(wrong)

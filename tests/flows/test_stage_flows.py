@@ -143,6 +143,7 @@ def test_each_publication_is_an_event(staged: Staged) -> None:
     assert [e["event"] for e in staged.events] == ["toolbench.dataset.published"] * 4
     last, view = staged.events[-1], staged.lake.snapshot()
     assert last["resource"]["prefect.resource.id"] == f"toolbench.lake.{staged.lake.uri}"
+    assert last["resource"]["toolbench.flow"] == view.flow
     assert last["payload"]["snapshot"] == 4
     assert last["payload"]["rows"] == {table: view.rows(table) for table in view.tables}
     assert json.loads(Path(last["payload"]["manifest"]).read_text())["number"] == 4
