@@ -1,0 +1,60 @@
+"""What Prefect does by itself when something happens to a run. Triggers that start flows are in prefect.yaml."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from prefect.client.schemas.objects import StateType
+from prefect.events import EventTrigger, ResourceSpecification
+from prefect.events.actions import ChangeFlowRunState, SendNotification
+from prefect.events.schemas.automations import AutomationCore, Posture
+
+LOST = "toolbench: a run whose heartbeat is lost has crashed"
+NIGHT_FAILED = "toolbench: tell somebody that a night failed"
+_MISSED = 3
+_RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
+
+
+def lost(heartbeat_seconds: int) -> AutomationCore:
+    """A run of which nothing is heard for three heartbeats is marked as crashed.
+
+    A process that was killed cannot say so: without this its run would be running for ever and, with a limit of one,
+    keep all others of its deployment out. Anything that is heard of a run counts: one that was suspended sends no
+    heartbeats either, but its suspension was heard of.
+    """
+    return AutomationCore(
+        name=LOST,
+        description=f"Workers send a heartbeat every {heartbeat_seconds} s (PREFECT_FLOWS_HEARTBEAT_FREQUENCY).",
+        trigger=EventTrigger(
+            after={"prefect.flow-run.heartbeat"},
+            expect={"prefect.flow-run.*"},
+            match=ResourceSpecification.model_validate(_RUNS),
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=_MISSED * heartbeat_seconds + 10),
+        ),
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message="Nothing was heard of it any more.")],
+    )
+
+
+def night_failed(block: UUID) -> AutomationCore:
+    """Somebody is told, through a notification block, that a night failed or crashed."""
+    return AutomationCore(
+        name=NIGHT_FAILED,
+        trigger=EventTrigger(
+            expect={"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
+            match=ResourceSpecification.model_validate(_RUNS),
+            match_related=ResourceSpecification.model_validate(
+                {"prefect.resource.role": "flow", "prefect.resource.name": "nightly-refresh"}
+            ),
+            posture=Posture.Reactive,
+            threshold=1,
+        ),
+        actions=[
+            SendNotification(
+                block_document_id=block,
+                subject="toolbench: {{ flow_run.name }} {{ flow_run.state.name }}",
+                body="{{ flow_run.state.message }}\n{{ flow_run|ui_url }}",
+            )
+        ],
+    )
