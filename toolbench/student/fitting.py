@@ -67,6 +67,7 @@ def make_trainer(
             report_to="none",
             disable_tqdm=True,
             dataloader_pin_memory=False,
+            ddp_find_unused_parameters=False,  # every adapter is used in every pass
             eval_strategy=looks,
         )
         trainer = SFTTrainer(
@@ -83,19 +84,23 @@ def make_trainer(
 
 def processes() -> int:
     """How many processes train together, as `accelerate launch` started them."""
-    from accelerate import PartialState
-
-    return int(PartialState().num_processes)
+    return int(_state().num_processes)
 
 
 @contextmanager
 def one_first() -> Iterator[None]:
     """The block, done by one of the processes before the others: for what all of them find in a folder."""
     require()
+    with _state().main_process_first():
+        yield
+
+
+def _state() -> Any:
+    """Accelerate's view of the processes; without a GPU it has to be told so to see more than one."""
+    import torch
     from accelerate import PartialState
 
-    with PartialState().main_process_first():
-        yield
+    return PartialState(cpu=not torch.cuda.is_available())
 
 
 def accumulation(config: StudentConfig) -> int:
