@@ -93,7 +93,7 @@ def run_name() -> str:
     """What Prefect calls a run: the flow and what it is about, as in `nightly-refresh toolenv.tar.gz Weather,Music`."""
     given = flow_run.parameters
     options: Options = given["options"]
-    source = options.catalogue or options.more.get("catalogue.source") or HOST
+    source = given.get("source") or options.catalogue or options.more.get("catalogue.source") or HOST
     source = "demo hub" if HOST in source else Path(source).name
     about = [given.get("category") or ",".join(options.categories or []), Path(given.get("path") or "").name]
     about += [f"snapshot {number}"] if (number := options.of_manifest(given.get("manifest") or "")[1]) else []
