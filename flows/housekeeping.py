@@ -33,6 +33,7 @@ WRITERS = (
     "collect-apis",
     "compress-responses",
     "evaluate",
+    "finetune-student",
     "generate-instructions",
     "nightly-refresh",
     "screen-apis",
