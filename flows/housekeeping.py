@@ -13,6 +13,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterEndTime,
     FlowRunFilterExpectedStartTime,
+    FlowRunFilterParentTaskRunId,
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
@@ -103,8 +104,10 @@ def _busy(client: SyncPrefectClient) -> str:
     flows = FlowFilter(name=FlowFilterName(any_=list(WRITERS)))
     under_way = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING, StateType.PAUSED]
     soon = FlowRunFilterExpectedStartTime(before_=_now() + _SOON)
+    # The whole speaks for its parts: one that was killed with it may say long after that it is running.
+    whole = FlowRunFilterParentTaskRunId(is_null_=True)
     for wanted in (
-        FlowRunFilter(state=_in(under_way)),
+        FlowRunFilter(state=_in(under_way), parent_task_run_id=whole),
         FlowRunFilter(state=_in([StateType.SCHEDULED]), expected_start_time=soon),
     ):
         for run in client.read_flow_runs(flow_filter=flows, flow_run_filter=wanted, limit=1):
