@@ -39,7 +39,9 @@ def test_a_model_is_evaluated_published_and_held_to_a_gate(
     assert (win.run, win.reference) == (passes["dfsdt"].id, passes["react"].id)
     # Again, with its own result as the reference: nothing is asked, nothing is published, nothing is worse.
     honest_teacher.reset()
-    done = evaluate(options(lake.uri), name="m", splits=splits, least=0.0, reference="m dfsdt")
+    manifest = lake.store.url(f"manifests/{view.number:012d}.json")
+    again = {"name": "m", "splits": splits, "least": 0.0, "reference": "m dfsdt"}
+    done = evaluate(options(tmp_path / "elsewhere"), manifest=manifest, **again)
     assert (done.snapshot, honest_teacher.asked()) == (view.number, 0)
     more = passes["dfsdt"].splits[-1].pass_rate.mean + 0.001
     state = evaluate(options(lake.uri), name="m", splits=splits, least=more, return_state=True)
