@@ -77,7 +77,7 @@ def test_every_variable_is_in_the_example_and_no_other_is() -> None:
     # What has no default in compose is asked for, and the example says nothing that could be taken for a secret.
     required = set(re.findall(r"\$\{(\w+):\?", TEXT))
     assert required == {name for name, value in EXAMPLE.items() if not value} - {
-        "OPENAI_API_KEY", "OPENAI_BASE_URL", "NOTIFICATION_BLOCK",
+        "OPENAI_API_KEY", "OPENAI_BASE_URL", "NOTIFICATION_BLOCK", "TORCH_INDEX",
     }  # fmt: skip
     for name, default in re.findall(r"\$\{(\w+):-([^}]*)\}", TEXT):
         assert EXAMPLE[name] == default, name
