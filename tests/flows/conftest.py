@@ -37,6 +37,7 @@ def options(hub_server: Server, honest_teacher: Server) -> MakeOptions:
             "work.workers": 2,
             "teacher.max_retries": 0,
             "judge.votes": 1,
+            "instructions.per_combination": 5,
         }
         known = {**SMALL, "catalogue": f"http://{HOST}/index.json", "base_url": f"{honest_teacher.url}/v1"}
         return Options(lake=str(lake), more={**here, **(more or {})}, **{**known, **fields})

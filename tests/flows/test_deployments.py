@@ -69,8 +69,8 @@ def of_lake(flow: str) -> dict[str, str]:
 
 def test_what_is_deployed() -> None:
     assert sorted(BY_FLOW) == [
-        "add-category", "evaluate", "housekeeping", "nightly-refresh", "publish-report", "screen-apis",
-        "train-retriever",
+        "add-category", "evaluate", "finetune-student", "housekeeping", "nightly-refresh", "publish-report",
+        "screen-apis", "train-retriever",
     ]  # fmt: skip
     assert len(BY_FLOW) == len(DEPLOYMENTS)
 
@@ -111,7 +111,9 @@ def test_it_has_a_limit_of_its_own_and_its_schedules_are_valid(deployment: dict[
     for schedule in deployment.get("schedules", []):
         CronSchedule(cron=schedule["cron"], timezone=schedule["timezone"])
         assert ZoneInfo(schedule["timezone"])
-    assert (flow_of(deployment).name in ("evaluate", "train-retriever")) == (deployment["work_pool"]["name"] == "gpu")
+    assert (flow_of(deployment).name in ("evaluate", "finetune-student", "train-retriever")) == (
+        deployment["work_pool"]["name"] == "gpu"
+    )
 
 
 def test_limited_deployments_have_no_retries_of_their_own() -> None:

@@ -35,7 +35,7 @@ def test_its_run_is_named_after_the_source(lake: Lake, hub_server: Server) -> No
     collect_catalogue(lake, settings, "hub.example/index.json", "")
     wanted = TaskRunFilter(name=TaskRunFilterName(any_=["collect hub.example/index.json"]))
     with get_client(sync_client=True) as client:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120  # the server tries again where its database was locked
         while not (runs := client.read_task_runs(task_run_filter=wanted)) and time.monotonic() < deadline:
             time.sleep(0.2)
     assert len(runs) == 1

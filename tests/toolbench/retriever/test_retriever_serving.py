@@ -148,7 +148,6 @@ def test_search_finds_filters_and_says_scores(serving: Lake) -> None:
         (("eval", "--model", "nowhere"), UsageError, "There is no model 'nowhere'"),
         (("eval", "--corpus", "elsewhere"), UsageError, "give --queries"),
         (("eval", "--plot", "x.gif"), UsageError, "neither .svg nor .png"),
-        (("train", "--preset", "best", "--out", "x"), UsageError, "no preset 'best'; choose one of paper, ours"),
         (("train", "--preset", "ours"), UsageError, "give --out"),
         (("train", "--pairs", "nowhere", "--out", "x"), UsageError, "The pairs nowhere are not there"),
     ],
@@ -262,7 +261,7 @@ def test_what_export_writes_is_read_measured_and_trained_with(
     monkeypatch.setattr(RetrieverConfig, "preset", lambda *_, **__: config)
     made = run("train", "--pairs", str(out), "--lake", serving.uri, "--out", str(tmp_path / "model"))
     assert made.exit_code == 0, made.output
-    assert "48 pairs, 4 APIs, 0 left out" in made.output
+    assert "24 pairs to train on, 4 APIs searched, 0 not usable" in made.output
     assert found("moon", "--lake", serving.uri, "--model", str(tmp_path / "model"))
 
 
@@ -282,7 +281,7 @@ def test_pairs_that_only_name_their_apis_are_looked_up(
     monkeypatch.setattr(RetrieverConfig, "preset", lambda *_, **__: config)
     made = run("train", *at, "--corpus", "lake")
     assert made.exit_code == 0, made.output
-    assert "4 pairs, 4 APIs, 1 left out" in made.output
+    assert "4 pairs to train on, 4 APIs searched, 1 not usable" in made.output
     path.write_text(json.dumps([{"query": "x", "relevant": [["Weather", 7, "x"]]}]))
     assert "entry 0 names a relevant API by other than" in str(run("train", *at, "--corpus", "lake").exception)
 

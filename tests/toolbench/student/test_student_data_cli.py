@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from student_conversations import HELD_OUT, TEMPLATE, TRAINING, a_conversation
-from test_conversations import CALL, FINISH, GIVE_UP, WET, item
+from test_student_conversations import CALL, FINISH, GIVE_UP, WET, item
 from test_student_lake import fill, refused, run
 
 from toolbench.lake import Lake

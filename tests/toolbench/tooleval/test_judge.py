@@ -121,7 +121,7 @@ def test_equal_to_the_byte_and_replayed_without_a_teacher(factory: Factory, copy
 def test_a_failure_keeps_what_was_paid_for(factory: Factory, copy: Lake, start_teacher: Start) -> None:
     spec = max(factory.judgments.specs, key=lambda s: s.size)
     with pytest.raises(TransientError, match="failed after 0 retries"):
-        judged(copy, spec, settings_of(factory, start_teacher(error_rate=0.5).url, max_concurrency=1))
+        judged(copy, spec, settings_of(factory, start_teacher(error_rate=0.75).url, max_concurrency=1))
     assert copy.receipt(spec.digest) is None
     paid = len(journaled(copy, spec))
     healthy = start_teacher()
