@@ -226,7 +226,18 @@ def through_flow(settings: Settings) -> dict[str, int]:
     from flows.annotate import annotate_solutions
     from flows.parameters import Options
 
-    annotate_solutions(Options(settings=json.loads(settings.model_dump_json())))
+    more = {
+        "teacher.max_concurrency": settings.teacher.max_concurrency,
+        "apis.chain": list(settings.apis.chain),
+        "apis.server_url": settings.apis.server_url,
+        "apis.max_concurrency": settings.apis.max_concurrency,
+        "judge.votes": 0,
+        "work.shard_size": settings.work.shard_size,
+        "work.workers": settings.work.workers,
+    }
+    teacher = {"base_url": settings.teacher.base_url, "model": settings.teacher.model}
+    responses = settings.catalogue.responses or None
+    annotate_solutions(Options(lake=settings.lake, responses=responses, **teacher, more=more))
     return {}
 
 

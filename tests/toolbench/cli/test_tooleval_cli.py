@@ -73,3 +73,42 @@ def test_what_is_wrong_is_said_in_a_sentence(
     assert done.exception.args[0].endswith((".", "settings."))
     with pytest.raises(kind, match=message):
         raise done.exception
+
+
+def test_tooleval_s_own_results_are_counted_by_our_rules(tmp_path: Path) -> None:
+    solved, unsure, unsolved = (f"AnswerStatus.{name}" for name in ("Solved", "Unsure", "Unsolved"))
+    votes = {"1": {"0": solved, "1": solved}, "2": {"0": unsure, "1": unsolved}, "3": {}}
+    passes = tmp_path / "G1_tool.json"
+    passes.write_text(json.dumps({i: {"query": "q", "is_solved": v} for i, v in votes.items()}))
+    other = tmp_path / "G2_category.json"
+    other.write_text(json.dumps({"9": {"query": "q", "is_solved": solved}}))
+    found = json.loads(run("results", str(passes), str(other), "--json").stdout)
+    assert (found["G1_tool"]["queries"], found["G1_tool"]["rate"]) == (3, pytest.approx((1 + 0.25 + 0) / 3))
+    assert (found["all"]["queries"], found["all"]["rate"]) == (4, pytest.approx(2.25 / 4))
+    strict = json.loads(run("results", str(passes), "--unsure", "0", "--json").stdout)
+    assert strict["G1_tool"]["rate"] == pytest.approx(1 / 3)
+    wins = tmp_path / "preferences.json"
+    wins.write_text(json.dumps({str(n): {"chatgpt": int(n < 1), "mine": int(n > 0)} for n in range(10)}))
+    names = ("--reference", "chatgpt", "--output", "mine")
+    found = json.loads(run("results", str(wins), *names, "--json").stdout)
+    assert found["preferences"]["rate"] == pytest.approx(0.9)
+    assert found["preferences"]["p_value"] == pytest.approx(22 / 1024)
+    assert "90.0%" in run("results", str(wins), *names).stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "said"),
+    [
+        ("{}", (), "has no query"),
+        ("[1]", (), "is no file of pass-rate results"),
+        ("{", (), "is no JSON"),
+        ('{"1": {"is_solved": "maybe"}}', (), "is_solved of query 1 is none of"),
+        ('{"1": {"a": 1}}', ("--reference", "a", "--output", "b"), "query 1 has no counts for 'a' and 'b'"),
+        ("{}", ("--reference", "a"), "give --reference and --output"),
+    ],
+)
+def test_results_that_are_none_are_refused(tmp_path: Path, text: str, words: tuple[str, ...], said: str) -> None:
+    (tmp_path / "results.json").write_text(text)
+    done = run("results", str(tmp_path / "results.json"), *words)
+    assert isinstance(done.exception, UsageError | SourceError)
+    assert said in str(done.exception)
