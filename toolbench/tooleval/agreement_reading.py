@@ -13,7 +13,7 @@ All but the id and the labels may be missing. The second layout is LiveMCPBench'
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from toolbench.errors import SourceError
 from toolbench.lake import Lake, Snapshot
 from toolbench.records import Judgment
 from toolbench.tooleval.agreement import LABELS, Item, Kind
+from toolbench.tooleval.jsonl import rows as lines_of
 
 _WORDS: Mapping[Kind, Mapping[str, str]] = {
     "pass": {
@@ -39,7 +40,7 @@ def read(path: Path) -> tuple[list[Item], Kind]:
     A judge's label that is none of the known words counts as no verdict; a person's is an error. Raises SourceError
     naming file, line and field.
     """
-    rows = list(_rows(path))
+    rows = list(lines_of(path, "a file of labels"))
     if not rows:
         raise SourceError(f"{path} holds no item: write a JSON object a line, with `item`, `people` and `judges`.")
     kind = _kind(rows)
@@ -77,25 +78,6 @@ def _joined(item: Item, votes: Mapping[str, Sequence[Judgment]], judges: set[str
             verdicts[judge] = "unsure" if even else counted[0][0]
             reasons[judge] = " / ".join(dict.fromkeys(v.reason for v in votes.get(judge, votes.get("rule", ()))))
     return replace(item, judges=verdicts, reasons=reasons)
-
-
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read ({error.strerror}): name a file of labels.") from None
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}.") from None
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            where = f"{path}, line {number}"
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise SourceError(f"{where}: this is not JSON ({error}).") from None
-            if not isinstance(row, dict):
-                raise SourceError(f"{where}: this is not a JSON object.")
-            yield where, row
 
 
 def _people(where: str, row: Mapping[str, Any]) -> dict[str, Any]:

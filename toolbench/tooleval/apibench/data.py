@@ -2,12 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from toolbench.errors import SourceError, UsageError
+from toolbench.tooleval.jsonl import rows
+
+_WANTED = "a folder or file that has it"
 
 SETS = {"huggingface": "huggingface", "torchhub": "torchhub", "tensorflowhub": "tensorflow"}
 """The sets, with what their files' names begin with."""
@@ -65,7 +68,7 @@ def load(folder: Path, name: str) -> Bench:
     if name not in SETS:
         raise UsageError(f"APIBench has no set {name!r}; choose one of {', '.join(SETS)} or all.")
     questions: list[Question] = []
-    for where, row in _rows(folder / f"{SETS[name]}_eval.jsonl"):
+    for where, row in rows(folder / f"{SETS[name]}_eval.jsonl", _WANTED):
         found = _QUESTION.match(_text(row, "code", where))
         data = row.get("api_data")
         if not found or not found[1]:
@@ -75,7 +78,7 @@ def load(folder: Path, name: str) -> Bench:
         number = len(questions) + 1
         reference = _text(row, "api_call", where)
         questions.append(Question(f"{name}/{number}", name, found[1], reference, _document(data, where)))
-    documents = [_document(row, where) for where, row in _rows(folder / f"{SETS[name]}_api.jsonl")]
+    documents = [_document(row, where) for where, row in rows(folder / f"{SETS[name]}_api.jsonl", _WANTED)]
     return Bench(name, questions, documents)
 
 
@@ -89,7 +92,7 @@ def stored(path: Path, questions: Sequence[Question]) -> dict[str, str]:
     known = {q.id for q in questions}
     sets = {q.set for q in questions}
     answers: dict[str, str] = {}
-    for where, row in _rows(path):
+    for where, row in rows(path, _WANTED):
         name = row.get("id")
         if not isinstance(name, str):
             number = row.get("question_id")
@@ -108,26 +111,6 @@ def stored(path: Path, questions: Sequence[Question]) -> dict[str, str]:
     if not answers:
         raise SourceError(f"{path} answers none of the questions asked: check --set, --limit and the ids in the file.")
     return answers
-
-
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Where it stands, and the object, of every line that is not empty."""
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read ({error.strerror}): name a folder or file that has it.") from None
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}.") from None
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            where = f"{path}, line {number}"
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise SourceError(f"{where}: this is not JSON ({error}).") from None
-            if not isinstance(row, dict):
-                raise SourceError(f"{where}: this is not a JSON object.")
-            yield where, row
 
 
 def _text(row: dict[str, Any], field: str, where: str) -> str:
