@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from prefect import flow
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from pydantic import Field
 
 from flows.annotate import import_file
@@ -16,6 +16,7 @@ from toolbench import solutions
 from toolbench.errors import UsageError
 from toolbench.instructions.export import query_ids
 from toolbench.lake import Draft, Lake, Receipt, Snapshot, Spec
+from toolbench.report.leaderboard import markdown
 from toolbench.schemas import as_dict
 from toolbench.services import services
 from toolbench.settings import Settings
@@ -23,7 +24,8 @@ from toolbench.tooleval import comparing, gate, voting
 from toolbench.tooleval.answers import matched
 from toolbench.tooleval.evaluate import Evaluated, WorkOn, pass_rate, win_rate
 from toolbench.tooleval.gathering import Gathered, LakeQueries
-from toolbench.tooleval.runs import EvaluationRun, PassRun
+from toolbench.tooleval.leaderboard import board
+from toolbench.tooleval.runs import EvaluationRun, PassRun, WinRun
 from toolbench.tooleval.storing import runs_of
 from toolbench.tooleval.test_set import held_out
 
@@ -77,9 +79,8 @@ def evaluate(
             gathered = _answers(lake, view, searcher, draft)
             called = f"{name or searcher.teacher.model} {method}"
             found.append(pass_rate(lake, base, settings, gathered, draft, work, name=called))
-        for other in found[:-1]:
-            win_rate(lake, settings, found[-1], other, draft, work)
-        _show(found)
+        wins = [win_rate(lake, settings, found[-1], other, draft, work)[0] for other in found[:-1]]
+        _show(found, wins)
         done = Done(draft=lake.put_draft(draft), snapshot=publish(lake, draft, NAME).number)
         gate.check(found[-1].run, least=least, reference=before)
         return done
@@ -135,7 +136,7 @@ def _named(runs: Sequence[EvaluationRun], name: str, lake: Lake) -> PassRun | No
     return known.get(name)
 
 
-def _show(found: Sequence[Evaluated]) -> None:
+def _show(found: Sequence[Evaluated], wins: Sequence[WinRun]) -> None:
     rows = [
         {"run": one.run.name, "split": s.split, "queries": s.queries, "missing": len(s.missing)}
         | {"pass rate": s.pass_rate.percent(), "judge": one.run.fingerprint}
@@ -143,3 +144,5 @@ def _show(found: Sequence[Evaluated]) -> None:
         for s in one.run.splits
     ]
     create_table_artifact(table=rows, key="evaluation", description="Pass rates with their 95% intervals")
+    shown = markdown(board([*(one.run for one in found), *wins]))
+    create_markdown_artifact(shown, key="leaderboard", description="Methods by splits")

@@ -68,7 +68,7 @@ def _read(path: Path) -> Any:
 
 def _points(document: Any, where: str, reference: str | None, output: str | None, unsure: float) -> dict[str, float]:
     """By query id, 0 to 1: the mean over the votes, or what the preferences come to."""
-    from toolbench.tooleval.results import read_pass_results, read_preference_results
+    from toolbench.tooleval.results import read_pass_results, read_preference_results, read_task_statuses
     from toolbench.tooleval.rules import decide
     from toolbench.tooleval.rules import points as worth
 
@@ -76,8 +76,9 @@ def _points(document: Any, where: str, reference: str | None, output: str | None
         found = read_preference_results(document, reference, output, where)
     else:
         votes = read_pass_results(document, where)
+        tasks = read_task_statuses(document)
         found = {
-            query: statistics.fmean(worth(decide(status, "solvable"), unsure) for status in cast.values())
+            query: statistics.fmean(worth(decide(status, tasks[query]), unsure) for status in cast.values())
             if cast
             else 0.0
             for query, cast in votes.items()

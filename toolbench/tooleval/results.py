@@ -20,11 +20,12 @@ from toolbench.records import Answered, Vote
 from toolbench.tooleval.answers import calls_of
 from toolbench.tooleval.asking import functions_of
 from toolbench.tooleval.converted import message_of
-from toolbench.tooleval.runs import AnswerStatus, PassRun, WinRun
+from toolbench.tooleval.runs import AnswerStatus, PassRun, TaskStatus, WinRun
 
 _STATUS = {"solved": "AnswerStatus.Solved", "unsure": "AnswerStatus.Unsure", "unsolved": "AnswerStatus.Unsolved"}
 _TASK = {"solvable": "TaskStatus.Solvable", "unsure": "TaskStatus.Unsure", "unsolvable": "TaskStatus.Unsolvable"}
 _READ: Mapping[str, AnswerStatus] = {v: k for k, v in _STATUS.items()}  # type: ignore[misc]
+_READ_TASK: Mapping[str, TaskStatus] = {v: k for k, v in _TASK.items()}  # type: ignore[misc]
 
 
 def pass_results(run: PassRun, rows: Sequence[Answered], votes: Iterable[Vote], split: str) -> dict[str, Any]:
@@ -73,6 +74,12 @@ def read_pass_results(document: Any, where: str) -> dict[str, dict[int, AnswerSt
             )
         found[str(query_id)] = {int(number): _READ[status] for number, status in sorted(by_vote.items())}
     return found
+
+
+def read_task_statuses(document: Mapping[str, Any]) -> dict[str, TaskStatus]:
+    """Whether each query's task can be solved, by query id; solvable where the file does not say."""
+    found = {str(query_id): entry.get("task_solvable") for query_id, entry in document.items()}
+    return {query_id: _READ_TASK.get(str(status), "solvable") for query_id, status in found.items()}
 
 
 def preference_results(run: WinRun, split: str) -> dict[str, dict[str, Any]]:

@@ -85,6 +85,10 @@ def test_tooleval_s_own_results_are_counted_by_our_rules(tmp_path: Path) -> None
     found = json.loads(run("results", str(passes), str(other), "--json").stdout)
     assert (found["G1_tool"]["queries"], found["G1_tool"]["rate"]) == (3, pytest.approx((1 + 0.25 + 0) / 3))
     assert (found["all"]["queries"], found["all"]["rate"]) == (4, pytest.approx(2.25 / 4))
+    hopeless = tmp_path / "G3.json"
+    entry = {"query": "q", "task_solvable": "TaskStatus.Unsolvable", "is_solved": {"0": unsolved}}
+    hopeless.write_text(json.dumps({"1": entry, "2": {**entry, "task_solvable": "TaskStatus.Solvable"}}))
+    assert json.loads(run("results", str(hopeless), "--json").stdout)["G3"]["rate"] == 0.5, "as `pass` decides"
     strict = json.loads(run("results", str(passes), "--unsure", "0", "--json").stdout)
     assert strict["G1_tool"]["rate"] == pytest.approx(1 / 3)
     wins = tmp_path / "preferences.json"
