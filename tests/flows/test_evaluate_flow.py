@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.artifacts import Artifact
 from workshop import Factory, Server
 
 from flows.evaluate import evaluate
@@ -36,6 +37,9 @@ def test_a_model_is_evaluated_published_and_held_to_a_gate(
     assert {split for split, _ in queries["react"]} == set(splits)
     assert all(run.splits[-1].missing == [] and run.model == "offline-teacher" for run in passes.values())
     (win,) = (r for r in runs if isinstance(r, WinRun))
+    shown = Artifact.get("leaderboard")
+    assert shown is not None
+    assert all(run.name in str(shown.data) for run in passes.values())
     assert (win.run, win.reference) == (passes["dfsdt"].id, passes["react"].id)
     # Again, with its own result as the reference: nothing is asked, nothing is published, nothing is worse.
     honest_teacher.reset()
