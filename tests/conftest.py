@@ -2,13 +2,18 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from workshop import Factory, Server, chain, offline, settings_for
 
 from toolbench.lake import Lake
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 # Read when prefect is imported, which test files do: tests report to nobody.
 os.environ["DO_NOT_TRACK"] = "1"
@@ -118,6 +123,45 @@ def moto_server(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
     if fs.find("bucket"):
         fs.rm("bucket", recursive=True)
     s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator["Browser"]:
+    """A headless browser, Debian's own build."""
+    place = shutil.which("chromium")
+    if place is None:
+        pytest.skip("needs chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=place, args=[*quiet, "--disable-sync", "--no-first-run"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: "Browser") -> Iterator["Page"]:
+    """A page of a fresh profile. At the end it fails the test for console errors and for requests that left loopback."""
+    from urllib.parse import urlsplit
+
+    context = chromium.new_context()
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    away: list[str] = []
+
+    def note(url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("file", "data", "blob", "about") and parts.hostname not in ("127.0.0.1", "localhost"):
+            away.append(url)
+
+    page.on("request", lambda request: note(request.url))
+    yield page
+    context.close()
+    assert (complaints, away) == ([], [])
 
 
 @pytest.fixture(scope="session")
