@@ -125,9 +125,9 @@ def moto_server(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
     s3fs.S3FileSystem.clear_instance_cache()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator["Browser"]:
-    """A headless browser, Debian's own build."""
+    """A headless browser, Debian's own build. While it is open no other event loop runs in the test's thread."""
     place = shutil.which("chromium")
     if place is None:
         pytest.skip("needs chromium: apt-get install chromium")
@@ -142,7 +142,7 @@ def chromium() -> Iterator["Browser"]:
 
 @pytest.fixture
 def page(chromium: "Browser") -> Iterator["Page"]:
-    """A page of a fresh profile. At the end it fails the test for console errors and for requests that left loopback."""
+    """A page of a fresh profile. At the end the test fails for console errors and for requests that left loopback."""
     from urllib.parse import urlsplit
 
     context = chromium.new_context()
