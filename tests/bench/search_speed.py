@@ -3,12 +3,14 @@
 Starts the scripted endpoint and the scripted tool server of `shared/bench`, and for each row of the table a client
 process of its own that annotates instructions shard by shard as the flow's tasks do: search, journal, API calls and
 Parquet, without Prefect. CPU is the client's alone, user and system, from the first shard's start to the last one's
-end; calls are counted by the endpoint. `--flow` runs the flow itself, on Prefect's ephemeral server, to tell its share.
+end; calls are counted by the endpoint. `--flow` runs the flow itself, on Prefect's ephemeral server, to tell its share:
+the CPU of all threads but those that search stands in a column of its own.
 """
 
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import resource
@@ -18,9 +20,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +30,9 @@ import httpx
 import psutil
 
 from toolbench import catalogue, instructions, solutions
+from toolbench.digests import digest
 from toolbench.lake import Draft, Lake, Outcome, Receipt, Spec
-from toolbench.records import Reply
+from toolbench.records import Instruction, Reply
 from toolbench.settings import Settings
 from toolbench.world import World
 
@@ -66,7 +69,9 @@ ROWS = (
 )
 
 
-HEADS = ("calls", "calls/s", "ms CPU/call", "of theory", "peak MiB", "first call s")
+HEADS = ("calls", "calls/s", "ms CPU/call", "of theory", "peak MiB", "first call s", "CPU beside s")
+_SHARD = 500
+_LABEL = "instructions"
 
 
 def main() -> None:
@@ -84,44 +89,31 @@ def main() -> None:
         print(json.dumps(client(**json.loads(arguments.client))))
         return
     with tempfile.TemporaryDirectory() as folder:
-        source = written(Path(folder), arguments.instructions)
         recordings = None
         heads = "".join(f"{name:>13}" for name in HEADS)
         print(f"{'':32}{heads}")
         for row in ROWS if arguments.row is None else ROWS[arguments.row : arguments.row + 1]:
             if row.responses == "recorded" and not recordings:
                 recordings = Path(folder) / "recordings"
-                measured(Row("server", 0, 64), source, recordings, None, arguments)
+                measured(Row("server", 0, 64), recordings, None, arguments)
             found = [
-                measured(row, source, Path(folder) / f"{row.name}-{run}".replace(" ", ""), recordings, arguments)
+                measured(row, Path(folder) / f"{row.name}-{run}".replace(" ", ""), recordings, arguments)
                 for run in range(arguments.runs)
             ]
             show(row, sorted(found, key=lambda one: float(one["cpu"]) / one["calls"])[len(found) // 2])
 
 
-def written(folder: Path, amount: int) -> Path:
-    """A file with so many instructions, the real ones over and over, each with an id and a text of its own."""
-    real = json.loads(DATA.read_text(encoding="utf-8"))
-    entries = []
-    for number in range(amount):
-        entry = dict(real[number % len(real)])
-        entries.append({**entry, "query_id": number, "query": f"{entry['query']} (Case {number}.)"})
-    path = folder / "instructions.json"
-    path.write_text(json.dumps(entries), encoding="utf-8")
-    return path
-
-
-def measured(row: Row, source: Path, lake: Path, recordings: Path | None, arguments: Any) -> dict[str, Any]:
+def measured(row: Row, lake: Path, recordings: Path | None, arguments: Any) -> dict[str, Any]:
     """One client process against fresh servers."""
     with (
         server("scripted_endpoint.py", "--latency-ms", str(row.latency), "--calls", str(arguments.calls)) as endpoint,
         server("scripted_tools.py") as tools,
     ):
         wanted = {
-            "row": asdict(row), "source": str(source), "lake": str(lake), "endpoint": endpoint, "tools": tools,
-            "recordings": str(recordings or ""), "flow": arguments.flow, "trace": arguments.trace,
+            "row": asdict(row), "lake": str(lake), "endpoint": endpoint, "tools": tools, "flow": arguments.flow,
+            "recordings": str(recordings or ""), "trace": arguments.trace,
         }  # fmt: skip
-        run_client(wanted | {"prepare": True})
+        run_client(wanted | {"prepare": arguments.instructions})
         return run_client(wanted) | {"calls": httpx.get(f"{endpoint}/stats").json()["chat"]}
 
 
@@ -165,24 +157,25 @@ def client(**wanted: Any) -> dict[str, Any]:
         catalogue={"responses": wanted["recordings"] if row.responses == "recorded" else ""},
         apis=apis,
         judge={"votes": 0},
-        work={"shard_size": 500, "workers": row.shards},
+        work={"shard_size": _SHARD, "workers": row.shards},
     )
     if wanted.get("prepare"):
-        return prepare(Lake(settings.lake), settings, Path(wanted["source"]))
+        return prepare(Lake(settings.lake), wanted["prepare"])
+    first = noted_first_call()
     began, cpu = time.monotonic(), cpu_seconds()
     outcomes = through_flow(settings) if wanted["flow"] else by_itself(settings, wanted["trace"])
     ended = {"seconds": time.monotonic() - began, "cpu": cpu_seconds() - cpu, "peak": memory(), "outcomes": outcomes}
-    return ended | {"first": max(0.0, Noting.first_call - psutil.Process().create_time())}
+    return ended | {"first": first[0] - psutil.Process().create_time(), "beside": living_threads()}
 
 
 def by_itself(settings: Settings, trace: bool) -> dict[str, int]:
     """Plan, then shard by shard, some at once in threads, as the flow has them. How many ended how."""
     lake = Lake(settings.lake)
     began = time.monotonic()
-    specs = solutions.plan(lake, lake.snapshot(), settings, partitions=[{"instructions": "instructions"}])
+    specs = solutions.plan(lake, lake.snapshot(), settings, partitions=[{"instructions": _LABEL}])
 
     def work(spec: Spec) -> Receipt:
-        return asyncio.run(solutions.annotate(lake, spec, settings, lambda: None, world=Noting))
+        return asyncio.run(solutions.annotate(lake, spec, settings, lambda: None))
 
     outcomes: Counter[str] = Counter()
     with ThreadPoolExecutor(settings.work.workers) as pool:
@@ -194,31 +187,54 @@ def by_itself(settings: Settings, trace: bool) -> dict[str, int]:
     return dict(outcomes)
 
 
-class Noting(World):
-    """Notes when the first call began."""
+def noted_first_call() -> list[float]:
+    """Gets one entry when the first call begins: the time."""
+    noted: list[float] = []
+    chat = World.chat
 
-    first_call = 0.0
+    async def noting(self: World, *positional: Any, **named: Any) -> Reply:
+        if not noted:
+            noted.append(time.time())
+        return await chat(self, *positional, **named)
 
-    async def chat(self, *positional: Any, **named: Any) -> Reply:
-        """As it is."""
-        Noting.first_call = Noting.first_call or time.time()
-        return await super().chat(*positional, **named)
+    World.chat = noting  # type: ignore[method-assign]
+    return noted
 
 
-def prepare(lake: Lake, settings: Settings, source: Path) -> dict[str, Any]:
-    """The instructions and their APIs in the lake."""
-    entries = instructions.native.read(str(source), None)
+def prepare(lake: Lake, amount: int) -> dict[str, Any]:
+    """So many instructions and their APIs in the lake: the real ones over and over, each with an id and a text of its
+    own, in files of a shard's size, as the factory makes them."""
+    entries = json.loads(DATA.read_text(encoding="utf-8"))
     found = catalogue.apis_of_instructions(entries)
-    receipts, reused = catalogue.write(lake, found, {"instructions": "instructions"})
+    receipts, reused = catalogue.write(lake, found, {"instructions": _LABEL})
     draft = Draft()
     add = {"flow": "bench", "model": ""}
     Outcome(catalogue.STAGE, receipts, reused, 0.0).add_to(draft, main="apis", tables=catalogue.TABLES, **add)
-    known = catalogue.Lookup(found.apis)
-    receipt = instructions.native.write(lake, entries, "instructions", known.find, {"instructions": "instructions"})
-    outcome = Outcome(instructions.STAGE, [receipt], 0, 0.0)
+    real = instructions.native.instructions(entries, _LABEL, catalogue.Lookup(found.apis).find)
+    shards = [write(lake, real, range(amount)[i : i + _SHARD]) for i in range(0, amount, _SHARD)]
+    outcome = Outcome(instructions.STAGE, shards, 0, 0.0)
     outcome.add_to(draft, main="instructions", tables=instructions.TABLES, **add)
     lake.publish(draft, "bench")
-    return {"instructions": len(entries)}
+    return {"instructions": amount}
+
+
+def write(lake: Lake, real: Sequence[Instruction], numbers: range) -> Receipt:
+    """One file of instructions."""
+    turns = itertools.islice(itertools.cycle(real), numbers.start % len(real), None)
+    rows = [
+        replace(one, id=digest([one.id, number]), text=f"{one.text} (Case {number}.)")
+        for number, one in zip(numbers, turns, strict=False)
+    ]
+    spec = Spec(
+        stage=instructions.STAGE,
+        label=f"{_LABEL} {numbers.start}",
+        partition={"instructions": _LABEL},
+        records=[row.id for row in rows],
+        content=digest([row.text for row in rows]),
+        params={},
+    )
+    made = {Instruction: [replace(row, spec=spec.digest) for row in rows]}
+    return lake.finish(spec, made, taken_in=len(rows), passed_on=len(rows))
 
 
 def through_flow(settings: Settings) -> dict[str, int]:
@@ -247,7 +263,7 @@ def show(row: Row, found: dict[str, Any]) -> None:
     theory = f"{100 * calls / seconds / (row.at_once * 1000 / row.latency):.0f}%" if row.latency else "–"
     figures = (
         f"{calls:,}", f"{calls / seconds:.0f}", f"{1000 * found['cpu'] / calls:.2f}", theory, f"{found['peak']:.0f}",
-        f"{found['first']:.1f}" if found["first"] else "–",
+        f"{found['first']:.1f}", f"{found['beside']:.1f}",
     )  # fmt: skip
     print(f"{row.name:32}{''.join(f'{f:>13}' for f in figures)}   {found['outcomes']}", flush=True)
 
@@ -256,6 +272,12 @@ def cpu_seconds() -> float:
     """User and system time of this process."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+def living_threads() -> float:
+    """User and system time of the threads that there still are, from the start of the process: once all shards are done
+    those that searched have ended."""
+    return float(sum(thread.user_time + thread.system_time for thread in psutil.Process().threads()))
 
 
 def memory() -> float:
