@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from toolbench.errors import StoppedError
@@ -40,39 +41,81 @@ async def in_order(
     return results  # type: ignore[return-value]
 
 
+class _Loop:
+    """One event loop in a thread of its own, for all shards of this process; it starts when it is first needed.
+
+    With a loop a thread, shards would take turns at the interpreter's lock instead of waiting side by side.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def get(self) -> asyncio.AbstractEventLoop:
+        """The loop, running."""
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, daemon=True, name="shards").start()
+            return self._loop
+
+
+_SHARDS = _Loop()
+
+
 class Stopping:
-    """Ends what event loops of other threads are doing. A thread cannot be interrupted; a loop's work can be cancelled.
+    """Ends what threads wait for. A thread cannot be interrupted; a loop's work can be cancelled.
 
     What is cancelled cleans up: a shard writes its journal.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: dict[asyncio.Future[Any], asyncio.AbstractEventLoop] = {}
+        self._running: set[asyncio.Task[Any]] = set()
         self._stopped = False
+        self._loop = _SHARDS.get()
 
     def run(self, main: Coroutine[Any, Any, R]) -> R:
-        """As `asyncio.run`. Raises StoppedError once `stop` was called, by whatever thread."""
+        """What `main` gives, which the loop of all shards works on while this thread waits.
+
+        What blocks that loop blocks all shards: work that takes long belongs into a thread. Raises StoppedError once
+        `stop` was called, by whatever thread; an exception that reaches the waiting thread ends `main`, too.
+        """
+        ended: Future[R] = Future()
         try:
-            return asyncio.run(self._watched(main))
-        except asyncio.CancelledError:
-            raise StoppedError("It was stopped; the same command goes on from here.") from None
+            self._loop.call_soon_threadsafe(self._start, main, ended)
+            return ended.result()
+        except BaseException:
+            # Ctrl-C in this thread: what has begun ends first.
+            if not ended.done() and not ended.cancel():
+                self.stop()
+                ended.exception()
+            raise
 
     def stop(self) -> None:
         """End all that runs now, and all that would."""
         with self._lock:
             self._stopped = True
-            for task, loop in self._running.items():
-                loop.call_soon_threadsafe(task.cancel)
+            for task in self._running:
+                self._loop.call_soon_threadsafe(task.cancel)
 
-    async def _watched(self, main: Coroutine[Any, Any, R]) -> R:
-        task = asyncio.ensure_future(main)
+    def _start(self, main: Coroutine[Any, Any, R], ended: "Future[R]") -> None:
+        if not ended.set_running_or_notify_cancel():
+            main.close()
+            return
+        task = self._loop.create_task(main)
         with self._lock:
-            self._running[task] = asyncio.get_running_loop()
+            self._running.add(task)
             if self._stopped:
                 task.cancel()
-        try:
-            return await task
-        finally:
-            with self._lock:
-                del self._running[task]
+        task.add_done_callback(lambda task: self._ended(task, ended))
+
+    def _ended(self, task: "asyncio.Task[R]", ended: "Future[R]") -> None:
+        with self._lock:
+            self._running.discard(task)
+        if task.cancelled():
+            ended.set_exception(StoppedError("It was stopped; the same command goes on from here."))
+        elif error := task.exception():
+            ended.set_exception(error)
+        else:
+            ended.set_result(task.result())

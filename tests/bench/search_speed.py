@@ -8,7 +8,6 @@ the CPU of all threads but those that search stands in a column of its own.
 """
 
 import argparse
-import asyncio
 import contextlib
 import itertools
 import json
@@ -30,6 +29,7 @@ import httpx
 import psutil
 
 from toolbench import catalogue, instructions, solutions
+from toolbench.concurrency import Stopping
 from toolbench.digests import digest
 from toolbench.lake import Draft, Lake, Outcome, Receipt, Spec
 from toolbench.records import Instruction, Reply
@@ -82,6 +82,7 @@ def main() -> None:
     parser.add_argument("--row", type=int, help="only this row of the table, from 0")
     parser.add_argument("--flow", action="store_true", help="through the flow, on Prefect's ephemeral server")
     parser.add_argument("--calls", type=int, default=4, help="API calls before the answer, as the endpoint is scripted")
+    parser.add_argument("--shards", type=int, default=1, help="shards under way, which share the instructions at once")
     parser.add_argument("--trace", action="store_true", help="print memory shard by shard")
     parser.add_argument("--client", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -92,7 +93,8 @@ def main() -> None:
         recordings = None
         heads = "".join(f"{name:>13}" for name in HEADS)
         print(f"{'':32}{heads}")
-        for row in ROWS if arguments.row is None else ROWS[arguments.row : arguments.row + 1]:
+        for each in ROWS if arguments.row is None else ROWS[arguments.row : arguments.row + 1]:
+            row = replace(each, shards=arguments.shards)
             if row.responses == "recorded" and not recordings:
                 recordings = Path(folder) / "recordings"
                 measured(Row("server", 0, 64), recordings, None, arguments)
@@ -157,7 +159,7 @@ def client(**wanted: Any) -> dict[str, Any]:
         catalogue={"responses": wanted["recordings"] if row.responses == "recorded" else ""},
         apis=apis,
         judge={"votes": 0},
-        work={"shard_size": _SHARD, "workers": row.shards},
+        work={"shard_size": _SHARD // row.shards, "workers": row.shards},
     )
     if wanted.get("prepare"):
         return prepare(Lake(settings.lake), wanted["prepare"])
@@ -175,7 +177,7 @@ def by_itself(settings: Settings, trace: bool) -> dict[str, int]:
     specs = solutions.plan(lake, lake.snapshot(), settings, partitions=[{"instructions": _LABEL}])
 
     def work(spec: Spec) -> Receipt:
-        return asyncio.run(solutions.annotate(lake, spec, settings, lambda: None))
+        return Stopping().run(solutions.annotate(lake, spec, settings, lambda: None))
 
     outcomes: Counter[str] = Counter()
     with ThreadPoolExecutor(settings.work.workers) as pool:

@@ -1,5 +1,6 @@
 """How shards are worked on: once, again when that may help, never too many at a time."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -38,7 +39,7 @@ class Bench:
             self._busy += 1
             self.busy_most = max(self.busy_most, self._busy)
         try:
-            self._meanwhile(spec)
+            await asyncio.to_thread(self._meanwhile, spec)
             done()
             return lake.finish(spec, {}, taken_in=0, passed_on=0)
         finally:

@@ -1,6 +1,8 @@
 """Order, bounds and failures of concurrent work."""
 
 import asyncio
+import contextvars
+import signal
 import threading
 
 import pytest
@@ -75,11 +77,11 @@ def test_cancelling_the_whole_cancels_every_part() -> None:
 
 
 def test_what_threads_are_doing_is_ended_and_cleans_up_and_nothing_starts_after_it() -> None:
-    stopping, under_way, cleaned, ends = Stopping(), threading.Barrier(4), [], []
+    stopping, under_way, cleaned, ends = Stopping(), threading.Semaphore(0), [], []
 
     async def work() -> None:
         try:
-            under_way.wait(10)
+            under_way.release()
             await asyncio.sleep(60)
         finally:
             await asyncio.to_thread(cleaned.append, 1)
@@ -93,7 +95,7 @@ def test_what_threads_are_doing_is_ended_and_cleans_up_and_nothing_starts_after_
     threads = [threading.Thread(target=thread) for _ in range(3)]
     for each in threads:
         each.start()
-    under_way.wait(10)
+    assert all(under_way.acquire(timeout=10) for _ in threads)
     stopping.stop()
     for each in threads:
         each.join(10)
@@ -101,6 +103,43 @@ def test_what_threads_are_doing_is_ended_and_cleans_up_and_nothing_starts_after_
     with pytest.raises(StoppedError):
         stopping.run(work())
     assert len(cleaned) == 3
+
+
+def test_shards_share_one_loop_whatever_thread_waits_for_them_and_each_keeps_its_threads_context() -> None:
+    variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable")
+    seen: list[tuple[int, threading.Thread]] = []
+
+    async def work() -> None:
+        seen.append((variable.get(), threading.current_thread()))
+
+    def thread(number: int) -> None:
+        variable.set(number)
+        Stopping().run(work())
+
+    threads = [threading.Thread(target=thread, args=[number]) for number in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(10)
+    assert sorted(number for number, _ in seen) == [0, 1, 2]
+    assert {where.name for _, where in seen} == {"shards"}
+
+
+def test_ctrl_c_in_the_waiting_thread_ends_the_work_first() -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+    cleaned: list[int] = []
+
+    async def work() -> None:
+        try:
+            signal.pthread_kill(main, signal.SIGINT)
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.to_thread(cleaned.append, 1)
+
+    with pytest.raises(KeyboardInterrupt):
+        Stopping().run(work())
+    assert cleaned == [1]
 
 
 def test_what_is_not_stopped_gives_what_it_gives_and_raises_what_it_raises() -> None:

@@ -1,5 +1,6 @@
 """The keys of an API's responses that matter, named by the teacher (ToolLLM, section 2.1): per API, once."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -135,7 +136,7 @@ async def name_keys(lake: Lake, spec: Spec, settings: Settings, done: Callable[[
 
     Raises TeacherError, TransientError, LakeError.
     """
-    apis = {a.id: a for a in lake.read(spec.inputs["apis"], Api)}
+    apis = {a.id: a for a in await lake.fetch(spec.inputs["apis"], Api)}
     if gone := next((name for name in spec.records if name not in apis), None):
         raise LakeError(f"API {gone} is no longer in the catalogue: run compress-responses again.")
     works = [_Work(apis[name], spec.params["apis"][name]["examples"]) for name in spec.records]
@@ -148,7 +149,8 @@ async def name_keys(lake: Lake, spec: Spec, settings: Settings, done: Callable[[
         found = await in_order(works, one, limit=world.at_once(settings.teacher.max_concurrency), done=done)
         await world.journal.compact()
     rows = [row for row in found if isinstance(row, ResponseKeys)]
-    return lake.finish(
+    return await asyncio.to_thread(
+        lake.finish,
         spec,
         {ResponseKeys: rows, Reject: [row for row in found if isinstance(row, Reject)]},
         taken_in=len(works),

@@ -1,5 +1,6 @@
 """Training conversations and retrieval pairs from solutions and instructions. Nothing outside is asked."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -57,13 +58,17 @@ async def build(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], N
 
     Raises LakeError if a held-out API would reach a training row, or if what a solution refers to is gone.
     """
+    return await asyncio.to_thread(_build, lake, spec, done)
+
+
+def _build(lake: Lake, spec: Spec, done: Callable[[], None]) -> Receipt:
     solutions = list(lake.read(spec.inputs["solutions"], Solution))
     wanted = {s.instruction_id for s in solutions}
-    instructions = {i.id: i for i in lake.read(spec.inputs["instructions"], Instruction) if i.id in wanted}
+    instructions = {i.id: i for i in lake.read(spec.inputs["instructions"], Instruction, wanted)}
     needed = {api for i in instructions.values() for api in i.candidates}
-    apis = {a.id: a for a in lake.read(spec.inputs["apis"], Api) if a.id in needed}
+    apis = {a.id: a for a in lake.read(spec.inputs["apis"], Api, needed)}
     used_tools = {a.tool_id for a in apis.values()}
-    tools = {t.id: t for t in lake.read(spec.inputs["tools"], Tool) if t.id in used_tools}
+    tools = {t.id: t for t in lake.read(spec.inputs["tools"], Tool, used_tools)}
 
     objections = _objections(lake.read(spec.inputs["judgments"], Judgment))
 

@@ -1,5 +1,6 @@
 """Instructions for combinations of APIs, written by the teacher (ToolLLM, section 2.2 and appendix B.1)."""
 
+import asyncio
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -56,7 +57,7 @@ async def generate(lake: Lake, spec: Spec, settings: Settings, done: Callable[[]
     What is counted as taken in is every instruction the teacher wrote, and every combination it wrote none for.
     """
     wanted = {api for c in spec.params["combinations"] for api in c["apis"]}
-    apis = {a.id: a for a in lake.read(spec.inputs["apis"], Api) if a.id in wanted}
+    apis = {a.id: a for a in await lake.fetch(spec.inputs["apis"], Api, wanted)}
     combinations = [Combination(**{**c, "spec": spec.digest}) for c in spec.params["combinations"]]
 
     async with World(lake, spec, settings, independent=True) as world:
@@ -68,7 +69,8 @@ async def generate(lake: Lake, spec: Spec, settings: Settings, done: Callable[[]
         await world.journal.compact()
     kept, repeated = _without_repeats([i for b in batches for i in b.instructions], spec)
     rejects = [r for b in batches for r in b.rejects] + repeated
-    return lake.finish(
+    return await asyncio.to_thread(
+        lake.finish,
         spec,
         {Combination: combinations, Instruction: kept, Reject: rejects},
         taken_in=len(kept) + len(rejects),

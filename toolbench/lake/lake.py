@@ -14,6 +14,7 @@ Layout below the lake's root:
     manifests/<12 digits>.json            snapshots; the highest number is the current one
 """
 
+import asyncio
 import dataclasses
 import datetime
 import io
@@ -170,6 +171,10 @@ class Lake:
         for entry in entries:
             table = self.table(entry, record)
             yield from from_table(record, table if values is None else table.filter(pc.is_in(table["id"], values)))
+
+    async def fetch(self, entries: Iterable[Entry], record: type[R], ids: Collection[str] | None = None) -> list[R]:
+        """As `read`, in a thread: for work in a loop that other shards share."""
+        return await asyncio.to_thread(lambda: list(self.read(entries, record, ids)))
 
     def digests(self, entries: Iterable[Entry], record: type[Record]) -> dict[str, str]:
         """Id → content digest of the rows of some files of `tools` or `apis`; no other column is looked at."""

@@ -1,5 +1,6 @@
 """Screening as a stage: which APIs are fit to be used (ToolLLM, section 2.1), one verdict an API and night."""
 
+import asyncio
 import datetime
 import json
 from collections import Counter
@@ -109,8 +110,8 @@ async def screen(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], 
             "planned with; run the same command again."
         )
     wanted = set(spec.records)
-    apis = {api.id: api for api in lake.read(spec.inputs["apis"], Api) if api.id in wanted}
-    tools = {tool.id: tool for tool in lake.read(spec.inputs["tools"], Tool)}
+    apis = {api.id: api for api in await lake.fetch(spec.inputs["apis"], Api, wanted)}
+    tools = {tool.id: tool for tool in await lake.fetch(spec.inputs["tools"], Tool)}
     barred = _barred([apis[name] for name in spec.records], tools, rules)
 
     async with Journal(lake, spec.digest) as journal, Asker(journal, settings) as asker:
@@ -126,7 +127,8 @@ async def screen(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], 
         # All at once: each waits for its host's turn, and no host for another's.
         verdicts = await in_order(spec.records, one, limit=len(spec.records), done=done)
         await journal.compact()
-    return lake.finish(
+    return await asyncio.to_thread(
+        lake.finish,
         spec,
         {Verdict: verdicts},
         taken_in=len(verdicts),

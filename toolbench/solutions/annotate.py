@@ -1,5 +1,6 @@
 """Solution paths for the instructions of a shard: the search, with the world behind it journaled."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -113,11 +114,11 @@ async def annotate(
 
     `world` opens what answers teacher's requests and API calls; a replay gives one that knows the journal alone.
     """
-    instructions = list(lake.read(spec.inputs["instructions"], Instruction, spec.records))
+    instructions = await lake.fetch(spec.inputs["instructions"], Instruction, spec.records)
     needed = {api for i in instructions for api in i.candidates}
-    apis = {a.id: a for a in lake.read(spec.inputs["apis"], Api, needed)}
-    tools = {t.id: t for t in lake.read(spec.inputs["tools"], Tool, {a.tool_id for a in apis.values()})}
-    keys = {row.id: row.keys for row in lake.read(spec.inputs["response_keys"], ResponseKeys, needed)}
+    apis = {a.id: a for a in await lake.fetch(spec.inputs["apis"], Api, needed)}
+    tools = {t.id: t for t in await lake.fetch(spec.inputs["tools"], Tool, {a.tool_id for a in apis.values()})}
+    keys = {row.id: row.keys for row in await lake.fetch(spec.inputs["response_keys"], ResponseKeys, needed)}
 
     async with world(lake, spec, settings, apis=True) as opened:
 
@@ -131,7 +132,8 @@ async def annotate(
     for item in found:
         outcomes[item.solution.outcome] = outcomes.get(item.solution.outcome, 0) + 1
     rejects: list[Reject] = []  # every instruction ends as a solution; why it was not solved stands in its row
-    return lake.finish(
+    return await asyncio.to_thread(
+        lake.finish,
         spec,
         {Solution: [f.solution for f in found], ApiCall: [c for f in found for c in f.calls], Reject: rejects},
         taken_in=len(instructions),

@@ -4,6 +4,7 @@ Compared in this order, until something differs: who solved it; steps, where bot
 the judge in both orders; what the path shows. Nothing is drawn by chance: what nothing decides is a tie.
 """
 
+import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -157,7 +158,7 @@ async def compare(lake: Lake, spec: Spec, settings: Settings, done: Callable[[],
 
     Raises TeacherError, TransientError, BudgetError, LakeError; a vote that cannot be read is a reject.
     """
-    found = _pairs_of(lake, spec)
+    found = await asyncio.to_thread(_pairs_of, lake, spec)
     judge = JudgePin.model_validate(spec.params["judge"])
     ballots = [(p, n, order) for p in found if p.asks for n in range(judge.votes) for order in _ORDERS]
     judging = settings.as_judge()
@@ -169,7 +170,8 @@ async def compare(lake: Lake, spec: Spec, settings: Settings, done: Callable[[],
         cast = await in_order(ballots, one, limit=judging.teacher.max_concurrency, done=done)
         await world.journal.compact()
     votes = [v for v in cast if isinstance(v, Vote)]
-    return lake.finish(
+    return await asyncio.to_thread(
+        lake.finish,
         spec,
         {Vote: votes, Reject: [r for r in cast if isinstance(r, Reject)]},
         taken_in=len(cast),

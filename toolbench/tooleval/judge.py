@@ -4,6 +4,7 @@ What the nightly run asks about every solution; conversations are built from wha
 of the same solutions takes over these votes.
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -62,8 +63,8 @@ async def judge(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], N
 
     Raises TeacherError, TransientError, BudgetError, LakeError.
     """
-    solutions = list(lake.read(spec.inputs["solutions"], Solution))
-    texts = {i.id: i.text for i in lake.read(spec.inputs["instructions"], Instruction)}
+    solutions = await lake.fetch(spec.inputs["solutions"], Solution)
+    texts = {i.id: i.text for i in await lake.fetch(spec.inputs["instructions"], Instruction)}
     if gone := next((s for s in solutions if s.instruction_id not in texts), None):
         raise LakeError(
             f"Solution {gone.id} answers instruction {gone.instruction_id}, which the lake no longer has: run "
@@ -83,7 +84,8 @@ async def judge(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], N
     judgments = [v for v in votes if isinstance(v, Judgment)]
     rejects = [v for v in votes if isinstance(v, Reject)]
     verdicts = {name: sum(j.verdict == name for j in judgments) for name in ANSWER.choices}
-    return lake.finish(
+    return await asyncio.to_thread(
+        lake.finish,
         spec,
         {Judgment: judgments, Reject: rejects},
         taken_in=len(ballots),

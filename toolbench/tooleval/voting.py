@@ -1,5 +1,6 @@
 """The votes of a pass rate: one shard of answers, every vote a row, everything the judge said in the journal."""
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 
@@ -70,7 +71,7 @@ async def vote(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], No
 
     A vote that cannot be read is a reject. Raises TeacherError, TransientError, BudgetError, LakeError.
     """
-    rows = list(lake.read(spec.inputs["answered"], Answered))
+    rows = await lake.fetch(spec.inputs["answered"], Answered)
     judging = settings.as_judge()
     ballots = [(row, number) for row in rows for number in range(spec.params["judge"]["votes"])]
     async with World(lake, spec, judging) as world:
@@ -79,7 +80,8 @@ async def vote(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], No
         await world.journal.compact()
     cast = [item for items in found for item in items]
     votes = [v for v in cast if isinstance(v, Vote)]
-    return lake.finish(
+    return await asyncio.to_thread(
+        lake.finish,
         spec,
         {Vote: votes, Reject: [r for r in cast if isinstance(r, Reject)]},
         taken_in=len(cast),
