@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -277,9 +278,11 @@ def cpu_seconds() -> float:
 
 
 def living_threads() -> float:
-    """User and system time of the threads that there still are, from the start of the process: once all shards are done
-    those that searched have ended."""
-    return float(sum(thread.user_time + thread.system_time for thread in psutil.Process().threads()))
+    """User and system time of the threads that there still are, but for the one that searches, from the start of the
+    process."""
+    searching = {thread.native_id for thread in threading.enumerate() if thread.name == "shards"}
+    others = [thread for thread in psutil.Process().threads() if thread.id not in searching]
+    return float(sum(thread.user_time + thread.system_time for thread in others))
 
 
 def memory() -> float:
