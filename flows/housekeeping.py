@@ -41,7 +41,7 @@ WRITERS = (
     "train-retriever",
 )
 """Flows that add to the lake: what they wrote and have not published yet looks like rubbish to gc."""
-_OURS = (*WRITERS, NAME, "publish-report")
+_OURS = (*WRITERS, NAME, "publish-report", "watch-inbox")
 _SOON = timedelta(minutes=30)
 _PAGE = 200
 

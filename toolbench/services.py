@@ -12,10 +12,13 @@ from toolbench.demo import HOST
 from toolbench.errors import ToolbenchError
 from toolbench.settings import OFFLINE_MODEL, OPENAI, HostSettings, Settings
 
+NO_PORTS: Mapping[str, int] = {}
+
 
 @contextmanager
-def services(settings: Settings) -> Iterator[Settings]:
-    """Start what is missing for the length of the block; gives settings that name it.
+def services(settings: Settings, ports: Mapping[str, int] = NO_PORTS) -> Iterator[Settings]:
+    """Start what is missing for the length of the block; gives settings that name it. `ports`: of the `hub` and the
+    `teacher`, if they are to be known beforehand.
 
     The hub is known by a host name of its own, whatever port it listens on, so that no shard depends on the port.
     Raises ToolbenchError if the extra `demo` is not installed.
@@ -23,17 +26,17 @@ def services(settings: Settings) -> Iterator[Settings]:
     with ExitStack() as stack:
         # Who names the hub's address runs one already.
         if not settings.catalogue.source and HOST not in settings.apis.hosts:
-            port = stack.enter_context(_process("hub"))
+            port = stack.enter_context(_process("hub", ports.get("hub", 0)))
             # Our own hub may be asked in any way and as often as one likes.
             hub = HostSettings(connect=f"http://127.0.0.1:{port}", methods=("POST",), concurrency=64, rate=0)
             settings = settings.with_(apis={"hosts": {**settings.apis.hosts, HOST: hub}})
         if not settings.catalogue.source:
             settings = settings.with_(catalogue={"source": f"http://{HOST}/index.json"})
-        yield stack.enter_context(models(settings))
+        yield stack.enter_context(models(settings, ports))
 
 
 @contextmanager
-def models(settings: Settings) -> Iterator[Settings]:
+def models(settings: Settings, ports: Mapping[str, int] = NO_PORTS) -> Iterator[Settings]:
     """Start the offline teacher, and one as judge, where settings name none; gives settings that name what answers.
 
     Raises ToolbenchError if the extra `demo` is not installed.
@@ -45,15 +48,15 @@ def models(settings: Settings) -> Iterator[Settings]:
             url = OPENAI if teacher.offline else f"http://127.0.0.1:{stack.enter_context(_process('teacher'))}/v1"
             settings = settings.with_(judge={"base_url": url})
         if teacher.offline:
-            port = stack.enter_context(_process("teacher"))
+            port = stack.enter_context(_process("teacher", ports.get("teacher", 0)))
             settings = settings.with_(teacher={"base_url": f"http://127.0.0.1:{port}/v1"})
         yield settings
 
 
-def _process(command: str) -> AbstractContextManager[int]:
+def _process(command: str, port: int = 0) -> AbstractContextManager[int]:
     # Its key is for clients elsewhere: a teacher of our own is asked without one.
     environment = {name: value for name, value in os.environ.items() if name != "TOOLBENCH_OFFLINE_KEY"}
-    return child("toolbench", [command, "--port", "0", "--until-eof"], f"The {command}", environment)
+    return child("toolbench", [command, "--port", str(port), "--until-eof"], f"The {command}", environment)
 
 
 @contextmanager

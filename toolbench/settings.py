@@ -19,8 +19,10 @@ from toolbench.errors import UsageError
 FILE = "toolbench.toml"
 OFFLINE_MODEL = "offline-teacher"
 OPENAI = "https://api.openai.com/v1"
-_NOT_SETTINGS = ("TOOLBENCH_TEST_", "TOOLBENCH_CONFORMANCE", "TOOLBENCH_OFFLINE_KEY")
-"""Variables of the tests and of the offline teacher's own process: no settings, and no typing mistakes either."""
+MARK = "TOOLBENCH_UP"
+"""Marks everything that `toolbench up` started, and what was started by that."""
+_NOT_SETTINGS = ("TOOLBENCH_TEST_", "TOOLBENCH_CONFORMANCE", "TOOLBENCH_OFFLINE_KEY", MARK)
+"""Variables of the tests, of the offline teacher's own process and the mark: no settings, and no typing mistakes."""
 
 
 class Section(BaseModel):
@@ -461,6 +463,29 @@ def load(flags: Mapping[str, Any] | None = None, *, folder: Path | None = None) 
     return Loaded(settings=settings, origins=origins)
 
 
+def environment(settings: Settings) -> dict[str, str]:
+    """This process's environment with all settings in it and secrets in the open, for processes in other folders: what
+    they load is equal to `settings`, whatever lies there."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, SecretStr):
+            return value.get_secret_value()
+        raise TypeError(f"{type(value).__name__} is no setting")
+
+    kept = {k: v for k, v in os.environ.items() if k not in _environment_names_of(os.environ)}
+    values = settings.model_dump()
+    return kept | {
+        f"TOOLBENCH_{name.upper()}": value if isinstance(value, str) else json.dumps(value, default=plain)
+        for name, value in values.items()
+    }
+
+
+def _environment_names_of(variables: Mapping[str, str]) -> list[str]:
+    """Those variables that are settings."""
+    ours = (name for name in variables if name.upper().startswith("TOOLBENCH_"))
+    return [name for name in ours if not name.upper().startswith(_NOT_SETTINGS)]
+
+
 def table(loaded: Loaded) -> list[tuple[str, str, str]]:
     """Rows (name, value as JSON with secrets masked, origin) of all settings, for `toolbench config`."""
     flat = _flatten(json.loads(loaded.settings.model_dump_json()))
@@ -492,12 +517,11 @@ def _read_environment() -> dict[str, Any]:
 def _environment_names() -> dict[str, str]:
     """`section.field` → the variable that is set for it. Raises UsageError for one that names no setting."""
     names = {}
-    for variable in os.environ:
-        if variable.upper().startswith("TOOLBENCH_") and not variable.upper().startswith(_NOT_SETTINGS):
-            field = variable[len("TOOLBENCH_") :].lower().replace("__", ".")
-            if field.partition(".")[0] not in Settings.model_fields:
-                raise UsageError(f"{variable} names no setting; `toolbench config` lists the settings.")
-            names[field] = variable
+    for variable in _environment_names_of(os.environ):
+        field = variable[len("TOOLBENCH_") :].lower().replace("__", ".")
+        if field.partition(".")[0] not in Settings.model_fields:
+            raise UsageError(f"{variable} names no setting; `toolbench config` lists the settings.")
+        names[field] = variable
     return names
 
 

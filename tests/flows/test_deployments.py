@@ -70,7 +70,7 @@ def of_lake(flow: str) -> dict[str, str]:
 def test_what_is_deployed() -> None:
     assert sorted(BY_FLOW) == [
         "add-category", "evaluate", "finetune-student", "housekeeping", "nightly-refresh", "publish-report",
-        "screen-apis", "train-retriever",
+        "screen-apis", "train-retriever", "watch-inbox",
     ]  # fmt: skip
     assert len(BY_FLOW) == len(DEPLOYMENTS)
 

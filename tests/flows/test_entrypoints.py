@@ -26,6 +26,7 @@ def test_every_flow_is_there() -> None:
         "add-category", "annotate-instructions", "annotate-solutions", "build-dataset", "collect-apis",
         "compress-responses", "evaluate", "finetune-student", "generate-instructions", "housekeeping",
         "nightly-refresh", "publish-report", "screen-apis", "train-retriever",
+        "watch-inbox",
     ]  # fmt: skip
 
 
@@ -58,4 +59,4 @@ def test_default_options_are_valid(name: str) -> None:
 
 
 def test_housekeeping_waits_for_every_flow_that_writes_to_the_lake() -> None:
-    assert sorted(WRITERS) == sorted(set(FLOWS) - {"housekeeping", "publish-report"})
+    assert sorted(WRITERS) == sorted(set(FLOWS) - {"housekeeping", "publish-report", "watch-inbox"})

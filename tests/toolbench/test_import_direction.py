@@ -28,7 +28,7 @@ LAYERS = (
     ),
     ("lake", "teacher", "demo", "encoder"),
     ("apis",),
-    ("world", "services", "holdout"),
+    ("world", "services", "holdout", "programs"),
     (
         "catalogue",
         "screening",

@@ -46,7 +46,7 @@ def test_a_hub_that_runs_elsewhere_is_the_catalogue(monkeypatch: pytest.MonkeyPa
 
 
 def test_hosts_of_the_user_s_keep_the_user_s_rule(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_process", lambda command: nullcontext(9))
+    monkeypatch.setattr(module, "_process", lambda *given: nullcontext(9))
     with services(Settings().with_(apis={"hosts": {"a.example.org": ""}})) as settings:
         assert settings.apis.methods == ("GET", "HEAD")
         assert set(settings.apis.hosts) == {"a.example.org", HOST}

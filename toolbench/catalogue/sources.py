@@ -15,10 +15,12 @@ from toolbench.catalogue.drafts import Broken
 from toolbench.catalogue.mcp import SCHEME
 from toolbench.catalogue.mcp_commands import STDIO
 from toolbench.catalogue.mcp_commands import shown as shown_server
-from toolbench.errors import SourceError
+from toolbench.errors import LakeError, SourceError
+from toolbench.lake.store import Store
 
 _SUFFIXES = (".json", ".yaml", ".yml")
 _MCP_URLS = (f"{SCHEME}http://", f"{SCHEME}https://")
+_S3 = "s3://"
 _TARBALLS = (".tar.gz", ".tgz", ".tar", ".tar.bz2", ".tar.xz")
 
 
@@ -53,6 +55,8 @@ def open_source(source: str, headers: Mapping[str, str] | None = None) -> Source
         return _server(shown_server(source), mcp_live.at_address(source, headers))
     if source.startswith(("http://", "https://")):
         return _open_url(source, headers)
+    if source.startswith(_S3):
+        return _in_bucket(source)
     path = Path(source)
     try:
         if path.is_dir():
@@ -69,7 +73,7 @@ def open_source(source: str, headers: Mapping[str, str] | None = None) -> Source
 
 def _in_folder(root: Path) -> Iterator[Raw]:
     try:
-        found = sorted(p for p in root.rglob("*") if _is_document(PurePosixPath(p.relative_to(root).as_posix())))
+        found = sorted(p for p in root.rglob("*") if is_document(PurePosixPath(p.relative_to(root).as_posix())))
     except OSError as error:
         raise SourceError(f"The folder {root} cannot be read: {error.strerror}.") from None
     for path in found:
@@ -83,13 +87,47 @@ def _in_folder(root: Path) -> Iterator[Raw]:
             yield Raw(relative.as_posix(), folder, content)
 
 
-def _in_tarball(path: Path) -> Iterator[Raw]:
+def _in_bucket(source: str) -> Source:
+    """A document or a folder of them in object storage, configured as for the lake."""
+    try:
+        store = Store(source)
+        listed = store.look("")
+        if [one.key for one in listed] == [""]:
+            if source.lower().endswith(_TARBALLS):
+                return Source(source, False, _in_tarball(source, store.fs.open(store.root)))
+            parent, _, name = store.uri.rpartition("/")
+            return Source(source, True, iter([Raw(name, parent.rpartition("/")[2], store.read(""))]))
+    except (LakeError, FileNotFoundError) as error:
+        raise SourceError(f"The catalogue source {source} cannot be read: {_reason(error)}") from None
+    if not listed:
+        raise SourceError(_missing(source))
+    documents = [one for one in listed if is_document(PurePosixPath(one.key))]
+    return Source(source, False, (_object(store, one.key, one.size) for one in documents))
+
+
+def _object(store: Store, key: str, size: int) -> Raw:
+    folder = PurePosixPath(key).parent.name or store.root.rpartition("/")[2]
+    try:
+        content: bytes | Broken = (
+            store.read(key) if size <= MAX_BYTES else Broken("too_large", "", f"has {size:,} bytes")
+        )
+    except (LakeError, FileNotFoundError) as error:
+        content = Broken("unreadable", "", f"cannot be read: {_reason(error)}")
+    return Raw(key, folder, content)
+
+
+def _reason(error: Exception) -> str:
+    """Without the lake, which this is not."""
+    return "it is gone" if isinstance(error, FileNotFoundError) else str(error).partition(": ")[2] or str(error)
+
+
+def _in_tarball(path: Path | str, stream: IO[bytes] | None = None) -> Iterator[Raw]:
     """Streams: one member is in memory at a time, and nothing is ever written to the disk."""
     try:
-        with tarfile.open(path, "r|*") as archive:
+        with tarfile.open(path, "r|*", fileobj=stream) as archive:
             for member in archive:
                 name = PurePosixPath(member.name)
-                if not member.isfile() or not _is_document(name):
+                if not member.isfile() or not is_document(name):
                     continue
                 if member.size > MAX_BYTES:
                     content: bytes | Broken = Broken("too_large", "", f"has {member.size:,} bytes")
@@ -109,7 +147,7 @@ def _bytes_of(path: Path) -> bytes:
         return stream.read(MAX_BYTES + 1)
 
 
-def _is_document(path: PurePosixPath) -> bool:
+def is_document(path: PurePosixPath) -> bool:
     """True for JSON and YAML files outside hidden folders; `.json` is the crawl's file of a tool named in Hangul."""
     hidden = path.name.startswith(".") and path.name != ".json"
     hidden = hidden or any(part.startswith(".") for part in path.parts[:-1])

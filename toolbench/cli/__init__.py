@@ -22,6 +22,7 @@ from toolbench.cli import (
     serve,
     student,
     tooleval,
+    up,
 )
 from toolbench.errors import ToolbenchError
 
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A data factory for language models that use tools: from a catalogue of APIs to a published dataset.",
 )
-for module in (importing, screen, instruct, run, look, doctor, serve):
+for module in (importing, screen, instruct, run, up, look, doctor, serve):
     module.register(app)
 app.add_typer(agent.app, name="agent")
 app.add_typer(apis.app, name="apis")

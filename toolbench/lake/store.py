@@ -7,6 +7,8 @@ import hashlib
 import os
 import threading
 import uuid
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +20,19 @@ from toolbench.errors import LakeError, UsageError
 _PROTOCOLS = ("file", "s3", "memory")
 _memory_lock = threading.Lock()
 """fsspec's memory file system looks and then writes: between threads that is no compare-and-set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One object of a listing."""
+
+    key: str
+    size: int
+    """Bytes."""
+    modified: float
+    """Seconds since 1970, by the storage's clock."""
+    version: str
+    """Another one whenever the object is written or touched: S3's entity tag and time, or a file's size and time."""
 
 
 class Store:
@@ -102,6 +117,10 @@ class Store:
 
         Names that start with a dot are left out: a writer that was killed may have left such a file half-written.
         """
+        return [(found.key, found.size) for found in self.look(prefix)]
+
+    def look(self, prefix: str) -> "builtins.list[Found]":
+        """The same with what tells one version of an object from the next."""
         try:
             found: dict[str, dict[str, Any]] = self.fs.find(self.path(prefix), detail=True)
         except FileNotFoundError:
@@ -109,8 +128,9 @@ class Store:
         except Exception as error:
             raise self._failed("list", prefix, error) from error
         skip = len(self.root) + 1
-        files = ((path[skip:], int(info["size"] or 0)) for path, info in found.items() if info["type"] == "file")
-        return sorted(f for f in files if not f[0].rpartition("/")[2].startswith("."))
+        files = ((path[skip:], info) for path, info in found.items() if info["type"] == "file")
+        shown = ((key, info) for key, info in files if not key.rpartition("/")[2].startswith("."))
+        return sorted((_found(key, info) for key, info in shown), key=lambda one: one.key)
 
     def delete(self, keys: "builtins.list[str]") -> None:
         """Remove the bytes under `keys`; what is already gone is no error."""
@@ -161,6 +181,14 @@ class Store:
         finally:
             temporary.unlink(missing_ok=True)
         return True
+
+
+def _found(key: str, info: dict[str, Any]) -> Found:
+    """An entry of fsspec's listing: local files have `mtime`, S3 `ETag` and `LastModified`, memory `created`."""
+    time = info.get("mtime", info.get("LastModified", info.get("created", 0.0)))
+    modified = time.timestamp() if isinstance(time, datetime) else float(time)
+    size = int(info["size"] or 0)
+    return Found(key, size, modified, f"{str(info.get('ETag', '')).strip(chr(34))}-{size}-{modified!r}")
 
 
 def sha256(data: bytes) -> str:
