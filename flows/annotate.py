@@ -57,6 +57,7 @@ def annotate(lake: Lake, draft: Draft, settings: Settings) -> Draft:
     specs = tooleval.plan(draft.view(base), settings, partitions=partitions)
     judge = settings.as_judge()
     judged = run_shards(lake, judge_shard, specs, judge, tooleval.STAGE, teacher=True)
+    judged.votes = max(1, settings.judge.votes)
     # Judgments of answers that are gone, or that nobody wants judged any more, say nothing.
     voted = [spec.partition for spec in specs]
     clear(draft, base, tooleval.STAGE, tooleval.TABLES, lambda p: p in partitions and p not in voted)

@@ -9,13 +9,13 @@ from pydantic import Field
 
 from flows.annotate import import_file
 from flows.parameters import Manifest, Options, run_name
-from flows.stage import Done, Threads, publish, run_shards
+from flows.stage import Done, Threads, publish, run_shards, whole_run
 from tasks.annotate import annotate_shard
 from tasks.evaluate import compare_shard, vote_shard
 from toolbench import solutions
-from toolbench.errors import UsageError
+from toolbench.errors import BudgetError, UsageError
 from toolbench.instructions.export import query_ids
-from toolbench.lake import Draft, Lake, Receipt, Snapshot, Spec
+from toolbench.lake import Draft, Lake, Outcome, Receipt, Snapshot, Spec
 from toolbench.report.leaderboard import markdown
 from toolbench.schemas import as_dict
 from toolbench.services import services
@@ -65,7 +65,7 @@ def evaluate(
     if not methods:
         raise UsageError("There is no method to search with: name react, dfsdt or ranked.")
     options, number = options.of_manifest(manifest)
-    with services(options.settings()) as settings:
+    with services(options.settings()) as given, whole_run(Lake(given.lake), given) as settings:
         lake, draft = Lake(settings.lake), Draft()
         for path in instructions:
             draft = import_file(lake, draft, settings, path, None)
@@ -107,7 +107,7 @@ def _answers(lake: Lake, view: Snapshot, searcher: Settings, draft: Draft) -> Ga
     """What the model answers to the instructions of `view`. Its solutions stay out of the lake's own."""
     partitions = list({tuple(e.partition.items()): e.partition for e in view.entries("instructions")}.values())
     specs = solutions.plan(lake, view, searcher, partitions=partitions)
-    outcome = run_shards(lake, annotate_shard, specs, searcher, solutions.STAGE, teacher=True)
+    outcome = _whole(run_shards(lake, annotate_shard, specs, searcher, solutions.STAGE, teacher=True))
     draft.runs.append(as_dict(outcome.run(NAME, searcher.teacher.model)))
     known = LakeQueries(lake, view).instructions()
     queries = LakeQueries(lake, view, query_ids(row.id for _, row in known))
@@ -123,9 +123,16 @@ def _worker(lake: Lake, settings: Settings) -> WorkOn:
     judge = settings.as_judge()
 
     def work(stage: str, specs: Sequence[Spec]) -> list[Receipt]:
-        return run_shards(lake, _TASKS[stage], specs, judge, stage, teacher=True).receipts
+        return _whole(run_shards(lake, _TASKS[stage], specs, judge, stage, teacher=True)).receipts
 
     return work
+
+
+def _whole(outcome: Outcome) -> Outcome:
+    """A rate over a part of the queries is none. Raises BudgetError if the budget was used up before."""
+    if outcome.stopped:
+        raise BudgetError(f"{outcome.stopped} {len(outcome.left)} shards of {outcome.stage} are left.")
+    return outcome
 
 
 def _named(runs: Sequence[EvaluationRun], name: str, lake: Lake) -> PassRun | None:

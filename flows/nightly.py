@@ -1,5 +1,8 @@
 """nightly-refresh and add-category: the whole way from a catalogue to a published dataset."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated
 
 from prefect import flow
@@ -13,9 +16,11 @@ from flows.generate import generate_instructions
 from flows.parameters import Options, run_name
 from flows.retriever import train_retriever
 from flows.screen import screen_apis
-from flows.stage import Done, publish
+from flows.show import show
+from flows.stage import Done, ended, publish, whole_run
 from toolbench.lake import Draft, Lake
 from toolbench.services import services
+from toolbench.settings import Settings
 
 
 @flow(name="nightly-refresh", flow_run_name=run_name)
@@ -28,19 +33,15 @@ def nightly_refresh(options: Options) -> Done:
     Args:
         options: What is to be done, and where.
     """
-    with services(options.settings()) as settings:
-        resolved = options.resolved(settings)
-        lake = Lake(settings.lake)
-        draft = lake.put_draft(Draft())
-        draft = collect_apis(resolved, draft).draft
-        if settings.screening.nightly:
-            draft = screen_apis(resolved, draft).draft
-        draft = compress_responses(resolved, draft).draft
-        draft = generate_instructions(resolved, draft).draft
-        draft = annotate_solutions(resolved, draft).draft
-        draft = build_dataset(resolved, draft).draft
-        draft = train_retriever(resolved, draft).draft
-        return Done(snapshot=publish(lake, lake.draft(draft), "nightly-refresh").number, draft=draft)
+    with _night("nightly-refresh", options) as night:
+        draft = collect_apis(night.options, night.draft).draft
+        if night.settings.screening.nightly:
+            draft = screen_apis(night.options, draft).draft
+        draft = compress_responses(night.options, draft).draft
+        draft = generate_instructions(night.options, draft).draft
+        draft = annotate_solutions(night.options, draft).draft
+        draft = build_dataset(night.options, draft).draft
+        return night.publish(train_retriever(night.options, draft).draft)
 
 
 @flow(name="add-category", flow_run_name=run_name)
@@ -57,13 +58,35 @@ def add_category(
         options: What is to be done, and where; `catalogue` and `categories` are not looked at.
     """
     options = options.model_copy(update={"catalogue": source, "categories": [category]})
-    with services(options.settings()) as settings:
-        resolved = options.resolved(settings)
-        lake = Lake(settings.lake)
-        draft = lake.put_draft(Draft())
-        draft = collect_apis(resolved, draft, category=category).draft
-        draft = compress_responses(resolved, draft).draft
-        draft = generate_instructions(resolved, draft, collections=False).draft
-        draft = annotate_solutions(resolved, draft).draft
-        draft = build_dataset(resolved, draft).draft
-        return Done(snapshot=publish(lake, lake.draft(draft), "add-category").number, draft=draft)
+    with _night("add-category", options) as night:
+        draft = collect_apis(night.options, night.draft, category=category).draft
+        draft = compress_responses(night.options, draft).draft
+        draft = generate_instructions(night.options, draft, collections=False).draft
+        draft = annotate_solutions(night.options, draft).draft
+        return night.publish(build_dataset(night.options, draft).draft)
+
+
+@dataclass(frozen=True)
+class _Night:
+    """A whole run: what its parts are given, and how it ends."""
+
+    flow: str
+    lake: Lake
+    settings: Settings
+    options: Options
+    draft: str
+
+    def publish(self, key: str) -> Done:
+        """Publish the draft under `key`, show what the night came to, and say so if something is left."""
+        draft = self.lake.draft(key)
+        after = publish(self.lake, draft, self.flow)
+        show(self.lake, self.flow, after, draft.runs)
+        return ended(Done(snapshot=after.number, draft=key), draft.runs)
+
+
+@contextmanager
+def _night(flow: str, options: Options) -> Iterator[_Night]:
+    with services(options.settings()) as given:
+        lake = Lake(given.lake)
+        with whole_run(lake, given) as settings:
+            yield _Night(flow, lake, settings, options.resolved(settings), lake.put_draft(Draft()))

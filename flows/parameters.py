@@ -30,6 +30,13 @@ class Options(BaseModel):
     model: str | None = Field(None, description="The teacher's model.")
     base_url: str | None = Field(None, description="The teacher's endpoint, ending in /v1.")
     seed: int | None = Field(None, description="Decides every draw.")
+    max_cost: float | None = Field(None, ge=0, description="US dollars the run may cost, all its parts together.")
+    max_calls: int | None = Field(None, ge=0, description="Replies of teacher and judge the run may ask for.")
+    max_hours: float | None = Field(
+        None,
+        ge=0,
+        description="Hours after which it ends well: what was done is published, the rest is left for the next run.",
+    )
     more: dict[str, Any] = Field(
         default_factory=dict, description='Any other setting by its dotted name, for example {"search.width": 3}.'
     )
@@ -57,6 +64,7 @@ class Options(BaseModel):
             "model": "teacher.model",
             "base_url": "teacher.base_url",
             "seed": "seed",
+            **{name: f"budget.{name}" for name in ("max_cost", "max_calls", "max_hours")},
         }
         given = {field: getattr(self, name) for name, field in names.items()}
         return load({**self.more, **{k: v for k, v in given.items() if v not in (None, [], "")}}).settings
@@ -80,6 +88,7 @@ class Options(BaseModel):
             "apis.hosts": {host: rule.model_dump(mode="json") for host, rule in settings.apis.hosts.items()},
             "catalogue.source": settings.catalogue.source,
             "teacher.base_url": settings.teacher.base_url,
+            "teacher.account": settings.teacher.account,
             "judge.base_url": settings.judge.base_url,
         }
         return self.model_copy(update={"more": {**self.more, **more}})

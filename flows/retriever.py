@@ -11,6 +11,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from flows.parameters import Options, run_name
 from flows.stage import Done, carry_out
 from tasks.train import choose_retriever_shard, train_retriever_shard
+from toolbench import night
 from toolbench.lake import Draft, Lake, ModelEntry, Outcome, Snapshot
 from toolbench.progress import Counter
 from toolbench.retriever import NEWEST, Chosen, finished, specification
@@ -42,6 +43,12 @@ def train(lake: Lake, draft: Draft, settings: Settings) -> Draft:
         return draft
     spec = specification(view, settings)
     newest = view.models.get(NEWEST)
+    account = night.of(lake, settings)
+    if account and account.late() and (newest is None or newest.spec != spec) and finished(lake, spec) is None:
+        counter.finish("budget used up")
+        late = asdict(Outcome(STAGE, [], 0, 0.0).run(NAME, ""))
+        draft.runs.append(late | {"left": 1, "stopped": account.exceeded()})
+        return draft
     reused = finished(lake, spec) is not None
     if newest is not None and newest.spec == spec:
         entry, note = newest, "unchanged"

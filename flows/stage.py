@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import BoundedSemaphore, Event
 from typing import Any
@@ -12,18 +12,24 @@ from prefect import Task, get_run_logger
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 from prefect.events import emit_event
 from prefect.futures import PrefectFuture, wait
+from prefect.runtime import flow_run
+from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BaseModel
 
 from flows.parameters import Options
-from toolbench import holdout, progress
+from toolbench import holdout, night, progress
 from toolbench.concurrency import Stopping
 from toolbench.errors import BudgetError, LakeError, TeacherError, ToolbenchError, UsageError
-from toolbench.lake import Draft, Lake, Outcome, Partition, Receipt, Snapshot, Spec
+from toolbench.lake import Draft, Lake, Outcome, Partition, Receipt, Snapshot, Spec, Usage
+from toolbench.report.stages import description, figures
 from toolbench.services import services
 from toolbench.settings import Settings
 from toolbench.teacher import Teacher
+from toolbench.teacher.ledger import Amount
 
+BUDGET_USED_UP = "Budget used up"
+"""The name of the state that a run ends in then; Prefect counts it as Completed."""
 _POLL_SECONDS = 1.0
 _TELL_SECONDS = 5.0
 """Between two updates of a progress artifact: each is a request, and costs as much CPU as ten of a search."""
@@ -43,11 +49,44 @@ class Done(BaseModel):
 
 def carry_out(flow: str, options: Options, draft: str | None, stage: Stage) -> Done:
     """Resolve the options, run a stage, and publish; or hand the draft on, if one was given."""
-    with services(options.settings()) as settings:
-        lake = Lake(settings.lake)
-        after = stage(lake, lake.draft(draft) if draft else Draft(), settings)
-        key = lake.put_draft(after)
-        return Done(draft=key, snapshot=publish(lake, after, flow).number if draft is None else None)
+    with services(options.settings()) as found:
+        lake = Lake(found.lake)
+        with whole_run(lake, found) as settings:
+            before = lake.draft(draft) if draft else Draft()
+            earlier = len(before.runs)
+            after = stage(lake, before, settings)
+            number = publish(lake, after, flow).number if draft is None else None
+            return ended(Done(draft=lake.put_draft(after), snapshot=number), after.runs[earlier:])
+
+
+@contextmanager
+def whole_run(lake: Lake, settings: Settings) -> Iterator[Settings]:
+    """A run with a budget of its own; a part of another one shares that. Gives the settings for its parts.
+
+    A run that failed keeps its account: when Prefect tries it again, it goes on with what is left.
+    """
+    mine = night.begin(lake, settings, str(flow_run.id))
+    yield mine
+    if mine is not settings:
+        night.end(lake, mine)
+
+
+def ended(done: Done, runs: Sequence[Mapping[str, Any]]) -> Done:
+    """What a flow returns: `done`, in a state that says so if `runs` left something for want of budget."""
+    if not (sentence := stopped(runs)):
+        return done
+    get_run_logger().warning("%s", sentence)
+    state: Any = Completed(name=BUDGET_USED_UP, message=sentence, data=done)
+    return state  # type: ignore[no-any-return] # Prefect takes the result out of it
+
+
+def stopped(runs: Sequence[Mapping[str, Any]]) -> str:
+    """A sentence about what rows of `runs` left undone; empty if nothing."""
+    cut = [run for run in runs if run["left"]]
+    if not cut:
+        return ""
+    what = ", ".join(f"{run['left']} of {run['shards'] + run['left']} shards of {run['stage']}" for run in cut)
+    return f"{cut[0]['stopped']} What was done is published; left for the next run: {what}."
 
 
 def run_shards(
@@ -61,6 +100,7 @@ def run_shards(
 ) -> Outcome:
     """Receipts of all shards, in the order of `specs`: those that are there, and those the task makes now.
 
+    When the budget is used up no other is started, and the outcome has those that are left.
     At most `work.workers` tasks are under way at once. When a shard fails for good the others are still finished, so
     that nothing paid for is lost; then its error is raised. After a TeacherError no other is started. `teacher`: the
     stage asks the teacher, so that one that cannot be used is found out before any shard starts.
@@ -70,9 +110,12 @@ def run_shards(
     reused = len(receipts)
     if todo and teacher:
         asyncio.run(_check(settings))
+    account = night.of(lake, settings)
+    spent = account.spent() if account else Amount()
+    left: list[Spec] = []
     counter = progress.Counter(stage, sum(s.size for s in todo))
     task = task.with_options(retries=settings.work.retries)
-    with _progress_artifact(stage, counter, skip=not todo) as tell:
+    with _ending_well() as stopped, _progress_artifact(stage, counter, skip=not todo) as tell:
         left = _work_on(lake, task, todo, settings, counter, tell)
         # Prefect may remember shards whose receipts were removed since: it has to forget them.
         left = _work_on(lake, task.with_options(refresh_cache=True), left, settings, counter, tell)
@@ -82,9 +125,24 @@ def run_shards(
             "shard was just done; end what removes files there and run the same command again."
         )
     if todo:
-        receipts, _ = _receipts(lake, specs)
-    counter.finish("unchanged" if not todo else "")
-    return Outcome(stage, receipts, reused, time.monotonic() - started)
+        receipts, left = _receipts(lake, specs)
+    counter.finish("unchanged" if not todo else "budget used up" if stopped else "")
+    outcome = Outcome(stage, receipts, reused, time.monotonic() - started)
+    outcome.lake, outcome.left, outcome.stopped = lake, left, "".join(stopped)
+    if account:
+        paid = account.spent().minus(spent)
+        outcome.paid = Usage(calls=paid.calls, input_tokens=paid.tokens, cost=round(paid.dollars, 9))
+    return outcome
+
+
+@contextmanager
+def _ending_well() -> Iterator[list[str]]:
+    """A budget that is used up is no failure: what it gives then holds the sentence that says so."""
+    said: list[str] = []
+    try:
+        yield said
+    except BudgetError as error:
+        said.append(str(error))
 
 
 async def _check(settings: Settings) -> None:
@@ -160,8 +218,10 @@ def _raise_first(results: Sequence[Any], stage: str) -> None:
     errors = [r for r in results if isinstance(r, BaseException)]
     if not errors:
         return
-    get_run_logger().error("%s: %d of %d shards failed", stage, len(errors), len(results))
-    raise next((e for e in errors if isinstance(e, ToolbenchError)), errors[0])
+    failed = [e for e in errors if not isinstance(e, BudgetError)]
+    if failed:
+        get_run_logger().error("%s: %d of %d shards failed", stage, len(failed), len(results))
+    raise next((e for e in failed if isinstance(e, ToolbenchError)), (failed or errors)[0])
 
 
 @contextmanager
@@ -203,11 +263,9 @@ def categories(lake: Lake, draft: Draft, settings: Settings) -> list[str]:
 def finish(draft: Draft, outcome: Outcome, *, flow: str, main: str, tables: tuple[str, ...], model: str) -> Draft:
     """Check the counts of a stage and add it to the draft. Raises LakeError if they do not add up."""
     outcome.add_to(draft, flow=flow, main=main, tables=tables, model=model)
-    if outcome.receipts and outcome.reused < len(outcome.receipts):
-        rows = outcome.rows()
-        create_table_artifact(
-            table=rows, key=f"{outcome.stage}-shards", description=f"{outcome.stage}: {len(rows)} shards"
-        )
+    if outcome.left or outcome.reused < len(outcome.receipts):
+        name = outcome.stage
+        create_table_artifact(table=figures(outcome), key=f"{name}-counts", description=description(outcome))
     return draft
 
 

@@ -561,6 +561,14 @@ class Run(Record):
     model: str
     metrics: str = "{}"
     """Figures of the stage's own as JSON text, for example NDCG before and after."""
+    paid_calls: int = 0
+    """Of the calls, those that this run asked for; `calls` counts what earlier runs had paid for as well."""
+    paid_tokens: int = 0
+    paid_cost: float = 0.0
+    left: int = 0
+    """Shards left for the next run, because the budget was used up."""
+    stopped: str = ""
+    """What was used up, in a sentence."""
     specs: list[str] = field(default_factory=list)
     spec: str = ""
 

@@ -79,6 +79,8 @@ class TeacherSettings(Section):
     """Tokens, in and out, that one process may use; 0: no limit."""
     budget_dollars: float = Field(default=0.0, ge=0)
     """US dollars by `prices` that one process may spend; 0: no limit."""
+    account: str = ""
+    """Where in the lake a run keeps what is left of `budget`; flows set it for their parts, nobody else."""
 
     batch: bool = False
     """Ask by OpenAI's Batch API where no request waits for another's reply: writing instructions, judging, naming keys
@@ -343,6 +345,18 @@ class JudgeSettings(Section):
     """What an unsure verdict counts in a pass rate."""
 
 
+class BudgetSettings(Section):
+    """What one run of a flow may use, all its stages, shards and processes together. When it is used up the run ends
+    well: what was done is published, the next run goes on with the rest and pays nothing twice."""
+
+    max_cost: float = Field(default=0.0, ge=0)
+    """US dollars by `teacher.prices`, the judge's included; 0: no limit."""
+    max_calls: int = Field(default=0, ge=0)
+    """Replies of the teacher and the judge, replayed ones not counted; 0: no limit."""
+    max_hours: float = Field(default=0.0, ge=0)
+    """Hours after which nothing more is asked, called or trained; 0: no limit."""
+
+
 class WorkSettings(Section):
     """How work is cut and how much of it runs at once."""
 
@@ -376,6 +390,7 @@ class Settings(BaseSettings):
     dataset: DatasetSettings = DatasetSettings()
     retriever: RetrieverSettings = RetrieverSettings()
     fusion: FusionSettings = FusionSettings()
+    budget: BudgetSettings = BudgetSettings()
     work: WorkSettings = WorkSettings()
 
     @classmethod
@@ -460,6 +475,7 @@ def load(flags: Mapping[str, Any] | None = None, *, folder: Path | None = None) 
         where = next((origins[k] for k in origins if field == k or field.startswith(k + ".")), FILE)
         message = "there is no such setting" if first["type"] == "extra_forbidden" else first["msg"]
         raise UsageError(f"Setting {field} (from {where}): {message}; `toolbench config` lists the settings.") from None
+    _check_priced(settings)
     return Loaded(settings=settings, origins=origins)
 
 
@@ -484,6 +500,16 @@ def _environment_names_of(variables: Mapping[str, str]) -> list[str]:
     """Those variables that are settings."""
     ours = (name for name in variables if name.upper().startswith("TOOLBENCH_"))
     return [name for name in ours if not name.upper().startswith(_NOT_SETTINGS)]
+
+
+def _check_priced(settings: Settings) -> None:
+    """Raises UsageError if a run may cost so much at most, and nobody knows what a call costs."""
+    models = {settings.teacher.model, settings.judge.model or settings.teacher.model}
+    if settings.budget.max_cost and (unknown := sorted(models - settings.teacher.prices.keys())):
+        raise UsageError(
+            f"budget.max_cost needs the price of {unknown[0]} in teacher.prices, for example "
+            f"TOOLBENCH_TEACHER__PRICES='{{\"{unknown[0]}\": [0.15, 0.6]}}' (dollars per million tokens in and out)."
+        )
 
 
 def table(loaded: Loaded) -> list[tuple[str, str, str]]:

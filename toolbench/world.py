@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any
 
+from toolbench import night
 from toolbench.apis import Chain, open_chain
 from toolbench.lake import Journal, Lake, Spec, Usage
 from toolbench.records import Api, FunctionCall, Reply, Response
@@ -31,12 +32,13 @@ class World:
         self, lake: Lake, spec: Spec, settings: Settings, *, apis: bool = False, independent: bool = False
     ) -> None:
         """`independent`: requests to the teacher mostly do not wait for each other's replies, so that they may be
-        batched where settings say so."""
+        batched where settings say so. Raises BudgetError when the time of the run is up, LakeError."""
         self.journal = Journal(lake, spec.digest, earlier=spec.earlier)
         self._teacher = Teacher(settings.teacher)
         self._batched = BatchTeacher(settings.teacher, lake.store) if independent and settings.teacher.batch else None
         self._chain: Chain | None = open_chain(settings) if apis else None
         self._stack = AsyncExitStack()
+        night.check_time(lake, settings)
         self.usage = Usage()
         """What the shard has used so far, replayed answers included."""
 

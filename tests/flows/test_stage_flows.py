@@ -108,7 +108,8 @@ def test_nothing_is_lost_between_one_stage_and_the_next(staged: Staged) -> None:
         assert run.taken_in == run.passed_on + run.rejected, stage
         assert run.passed_on == view.rows(mains[stage]) > 0, stage
         assert run.rejected == rejected[stage] == sum(json.loads(run.reasons).values()), stage
-        assert run.shards_reused == 0
+        assert (run.shards_reused, run.left, run.stopped) == (0, 0, "")
+        assert (run.paid_calls, run.paid_tokens) == (run.calls, run.input_tokens + run.output_tokens), stage
     assert runs["solutions"].taken_in == runs["instructions"].passed_on
     assert runs["judgments"].taken_in == runs["dataset"].taken_in == runs["solutions"].passed_on
     asked_for = {i.id for i in staged.lake.rows(view, Instruction)}
@@ -127,6 +128,7 @@ def test_a_second_call_publishes_nothing_and_asks_nobody(
     assert honest_teacher.asked() == 0
     for run in staged.lake.draft(done.draft).runs:
         assert run["shards_reused"] == run["shards"] > 0
+        assert run["paid_calls"] == 0
 
 
 def test_a_flow_that_was_given_a_draft_adds_to_it_and_leaves_publishing_to_its_caller(
@@ -165,20 +167,26 @@ def test_progress_reached_the_end_on_the_flow_runs_page(staged: Staged) -> None:
         assert (artifact.type, artifact.data) == ("progress", 100.0)
 
 
-def test_a_table_shows_what_every_shard_took_in_and_gave(staged: Staged) -> None:
+def test_a_table_shows_what_came_in_and_went_out_by_group_and_category(staged: Staged) -> None:
     for stage in ("catalogue", "instructions", "solutions", "judgments", "dataset"):
-        artifact = _artifact(staged, f"{stage}-shards")
+        artifact = _artifact(staged, f"{stage}-counts")
         rows, run = json.loads(artifact.data), _runs(staged.lake)[stage]
         assert artifact.type == "table"
-        assert len(rows) == run.shards
-        assert sum(row["in"] for row in rows) == run.taken_in
-        assert sum(row["out"] for row in rows) == run.passed_on
-        assert sum(row["calls"] for row in rows) == run.calls
         assert len({tuple(row) for row in rows}) == 1, "every row has the columns of the first"
+        assert [row["of"] for row in rows] == ["All", *(["I1", "I2"] * (stage != "catalogue")), "Finance", "Science"]
+        total, groups, topics = rows[0], rows[1:-2], rows[-2:]
+        assert (total["in"], total["out"], total["calls"]) == (run.taken_in, run.passed_on, run.calls)
+        assert (total["shards"], total["cost"]) == (run.shards, "$0.0000")
         # What was added or changed is counted over all categories together.
         counted = {} if stage == "catalogue" else json.loads(run.outcomes)
-        for name, count in counted.items():
-            assert sum(row[name] for row in rows) == count
+        assert {name: total[name] for name in counted} == counted
+        for part in filter(None, (groups, topics)):
+            for name in ("in", "out", "calls", "tokens", *counted):
+                assert sum(row[name] for row in part) == total[name]
+    rates = json.loads(_artifact(staged, "solutions-counts").data)[0]
+    assert rates["pass rate"] == f"{100 * rates['solved'] / rates['in']:.1f}%"
+    low, high = (float(end) for end in rates["95% interval"].removesuffix("%").split(" to "))
+    assert low < 100 * rates["solved"] / rates["in"] <= high
 
 
 def test_task_runs_are_named_after_their_shards(staged: Staged) -> None:

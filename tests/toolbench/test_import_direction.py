@@ -27,7 +27,7 @@ LAYERS = (
         "plots",
     ),
     ("lake", "teacher", "demo", "encoder"),
-    ("apis",),
+    ("apis", "night"),
     ("world", "services", "holdout", "programs"),
     (
         "catalogue",

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from toolbench.lake.journal import Journal
 from toolbench.lake.lake import Lake, known_table
+from toolbench.lake.leftover import emptied
 from toolbench.lake.model import Draft, Entry, ModelEntry, Partition, Receipt, Snapshot, Spec, Usage, labels
 from toolbench.lake.outcome import Outcome
 
@@ -15,5 +16,5 @@ if "ARROW_DEFAULT_MEMORY_POOL" not in os.environ:
 
 __all__ = [
     "Draft", "Entry", "Journal", "Lake", "ModelEntry", "Outcome", "Partition", "Receipt", "Snapshot", "Spec", "Usage",
-    "known_table", "labels",
+    "emptied", "known_table", "labels",
 ]  # fmt: skip

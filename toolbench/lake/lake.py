@@ -9,6 +9,7 @@ Layout below the lake's root:
     receipts/<spec>.json                  written last: the shard is done
     batches/<name>.json                   requests sent to the Batch API, until their replies are in journals
     drafts/<digest>.json                  a change on its way from stage to stage
+    nights/<account>/…                    what is left of a run's budget, while it runs
     models/<name>/<spec>/…                trained models
     embeddings/<encoder>/….npz            embeddings made before, by the encoder's identity
     manifests/<12 digits>.json            snapshots; the highest number is the current one
@@ -38,6 +39,8 @@ from toolbench.schemas import from_table, schema_of, to_table
 
 R = TypeVar("R", bound=Record)
 _PUBLISH_TRIES = 20
+_COLLECTED = ("specs", "journals", "tables", "receipts", "drafts", "nights", "models", "embeddings", "manifests")
+"""Folders that garbage is looked for in."""
 
 
 class Lake:
@@ -325,7 +328,7 @@ class Lake:
         out = []
         for key, size in self.store.list(""):
             top, _, rest = key.partition("/")
-            if top not in ("specs", "journals", "tables", "receipts", "drafts", "models", "embeddings", "manifests"):
+            if top not in _COLLECTED:
                 continue
             parts = {Path(part).stem for part in rest.split("/")}
             if key not in listed and (top in ("tables", "manifests") or not parts & specs):

@@ -4,9 +4,10 @@ import datetime
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-from toolbench.lake.model import Draft, Receipt, Usage
+from toolbench.lake import leftover
+from toolbench.lake.lake import Lake
+from toolbench.lake.model import Draft, Receipt, Spec, Usage
 from toolbench.records import Run
 from toolbench.schemas import as_dict
 
@@ -25,12 +26,27 @@ class Outcome:
         self.stage, self.receipts, self.reused, self.seconds = stage, list(receipts), reused, seconds
         self.outcomes = dict(outcomes or {})
         """Counts over the whole stage, besides those of its shards."""
+        self.votes = 1
+        """Rows that are one observation in a pass rate: a judge's votes on one answer."""
+        self.paid = Usage()
+        """What this run asked for; receipts count what earlier runs had paid for as well."""
+        self.lake: Lake | None = None
+        """Where they are; needed if some are left."""
+        self.left: list[Spec] = []
+        """Shards that were not done because the budget was used up."""
+        self.stopped = ""
+        """What was used up, in a sentence."""
 
     def add_to(self, draft: Draft, *, flow: str, main: str, tables: tuple[str, ...], model: str) -> None:
-        """Check the counts and add the shards and the `runs` row. Raises LakeError if the counts do not add up."""
+        """Check the counts and add the shards and the `runs` row. Raises LakeError if the counts do not add up.
+
+        Where shards are left, what is still true of the last snapshot stays beside those that are done.
+        """
         for receipt in self.receipts:
             receipt.check(main)
         draft.add(self.receipts, tables)
+        if self.left and self.lake:
+            leftover.keep(self.lake, draft, self.lake.snapshot(), main, tables, self.left)
         draft.runs.append(as_dict(self.run(flow, model)))
 
     def run(self, flow: str, model: str, metrics: str = "{}") -> Run:
@@ -56,25 +72,13 @@ class Outcome:
             cost=usage.cost,
             model=model,
             metrics=metrics,
+            paid_calls=self.paid.calls,
+            paid_tokens=self.paid.input_tokens + self.paid.output_tokens,
+            paid_cost=self.paid.cost,
+            left=len(self.left),
+            stopped=self.stopped,
             specs=[r.spec for r in self.receipts],
         )
-
-    def rows(self) -> list[dict[str, Any]]:
-        """For a table to look at: a row for each shard with in, out, rejected by reason, calls, tokens, cost."""
-        names = sorted({name for r in self.receipts for name in r.outcomes})
-        return [
-            {
-                "shard": r.label,
-                "in": r.taken_in,
-                "out": r.passed_on,
-                "rejected": ", ".join(f"{k} {v}" for k, v in r.reasons.items()) or "0",
-                **{name: r.outcomes.get(name, 0) for name in names},  # the page takes its columns from row one
-                "calls": r.usage.calls,
-                "tokens": r.usage.input_tokens + r.usage.output_tokens,
-                "cost": f"${r.usage.cost:.4f}",
-            }
-            for r in self.receipts
-        ]
 
 
 def _total(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -12,6 +12,7 @@ from toolbench.concurrency import in_order
 from toolbench.digests import digest
 from toolbench.errors import UsageError
 from toolbench.lake import Entry, Journal, Lake, Partition, Receipt, Snapshot, Spec, labels
+from toolbench.night import check_time
 from toolbench.records import Api, Tool, Verdict
 from toolbench.screening import memory, rulebook
 from toolbench.screening.arguments import without_value
@@ -102,7 +103,8 @@ def _chunks(apis: Sequence[Api], size: int) -> Iterator[list[Api]]:
 
 
 async def screen(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], None]) -> Receipt:
-    """Work on one shard: rate each API, write one verdict for each. Raises UsageError if the rules were changed."""
+    """Work on one shard: rate each API, write one verdict for each. Raises UsageError if the rules were changed,
+    BudgetError when the time of the run is up."""
     rules = rulebook.load(settings.screening.rules)
     if rules.digest != spec.params["rules"]:
         raise UsageError(
@@ -113,6 +115,7 @@ async def screen(lake: Lake, spec: Spec, settings: Settings, done: Callable[[], 
     apis = {api.id: api for api in await lake.fetch(spec.inputs["apis"], Api, wanted)}
     tools = {tool.id: tool for tool in await lake.fetch(spec.inputs["tools"], Tool)}
     barred = _barred([apis[name] for name in spec.records], tools, rules)
+    check_time(lake, settings)
 
     async with Journal(lake, spec.digest) as journal, Asker(journal, settings) as asker:
 

@@ -34,8 +34,8 @@ LONGEST_PAUSE = 8.0
 class Teacher:
     """A client for one event loop: `async with Teacher(settings) as teacher:`.
 
-    Limits and budgets are `shared` with all other clients of the process: see `Line` and `Ledger`. Tries again are
-    ours and not the SDK's, so that every failure is seen there.
+    Limits and budgets are `shared` with all other clients of the process: see `Line`, `Ledger` and `Purse`. Tries again
+    are ours and not the SDK's, so that every failure is seen there.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Teacher:
         """The first endpoint's address."""
         self._clock, self._sleep, self._chance = shared.clock, sleep, chance
         self._lines = {url: shared.line(url, settings) for url in self._weights}
-        self._ledger = shared.ledger(tuple(self._weights), settings)
+        self._ledger = shared.budgets(tuple(self._weights), settings)
         self._joined = False
         first = connect(self.url, settings)
         self._clients = {url: first.with_options(base_url=url) for url in self._weights}
@@ -70,6 +70,8 @@ class Teacher:
             self._joined = False
             for line in self._lines.values():
                 line.join(-self.settings.max_concurrency)
+        if self._ledger:
+            await self._ledger.close()
         await self._touch.close()
         await self._clients[self.url].close()  # they have one transport
 

@@ -48,7 +48,7 @@ class BatchTeacher:
         weights = routes.weights(settings)
         self.url = next(iter(weights))
         """The endpoint's address: the first one where there are several."""
-        self._ledger = shared.ledger(tuple(weights), settings)
+        self._ledger = shared.budgets(tuple(weights), settings)
         self._shelf = shelf
         self._gatherer: Gatherer | None = None
         self._got: list[Ticket] = []
@@ -63,6 +63,8 @@ class BatchTeacher:
         gatherer, self._gatherer = self._gatherer, None
         if gatherer is None:
             return
+        if self._ledger:
+            await self._ledger.close()
         try:
             await asyncio.to_thread(gatherer.settle if saved else gatherer.release, self._got)
         finally:
