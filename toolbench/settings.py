@@ -357,6 +357,26 @@ class BudgetSettings(Section):
     """Hours after which nothing more is asked, called or trained; 0: no limit."""
 
 
+class AgentSettings(Section):
+    """Answering questions with no APIs given, for others: `toolbench agent serve`."""
+
+    top: int = Field(default=5, ge=1, le=100)
+    """APIs that the retriever proposes for a question."""
+    keys: SecretStr = SecretStr("")
+    """Keys of clients, separated by commas; empty: no key is asked for, and only this machine may ask."""
+    concurrency: int = Field(default=4, ge=1, le=1024)
+    """Questions that are worked on at once."""
+    queue: int = Field(default=16, ge=0)
+    """Questions that may wait for their turn; more are refused with status 429."""
+    seconds: float = Field(default=300.0, gt=0)
+    """Time for one question; what was found by then is told."""
+    hosts: tuple[str, ...] = ()
+    """Names under which clients reach the server, besides localhost and addresses in digits. Other names are refused,
+    so that no foreign page can ask by having its own name lead here."""
+    origins: tuple[str, ...] = ()
+    """Origins of web pages, such as "https://chat.example.com", that may ask besides the server's own page."""
+
+
 class WorkSettings(Section):
     """How work is cut and how much of it runs at once."""
 
@@ -391,6 +411,7 @@ class Settings(BaseSettings):
     retriever: RetrieverSettings = RetrieverSettings()
     fusion: FusionSettings = FusionSettings()
     budget: BudgetSettings = BudgetSettings()
+    agent: AgentSettings = AgentSettings()
     work: WorkSettings = WorkSettings()
 
     @classmethod

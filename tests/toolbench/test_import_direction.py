@@ -25,6 +25,7 @@ LAYERS = (
         "statistics",
         "bm25",
         "plots",
+        "serving",
     ),
     ("lake", "teacher", "demo", "encoder"),
     ("apis", "night"),

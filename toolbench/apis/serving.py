@@ -2,7 +2,6 @@
 
 import hmac
 import json
-import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from toolbench.apis.chain import Chain
 from toolbench.apis.values import read_json
 from toolbench.apis.wording import ERRORS, by_shown_name, server_names
-from toolbench.errors import ToolbenchError, UsageError
+from toolbench.errors import ToolbenchError
 from toolbench.records import Api, Response
 
 if TYPE_CHECKING:
@@ -68,27 +67,6 @@ def create_app(
     routes = [Route(path, call, methods=["POST"]) for path in PATHS]
     routes += [Route("/health", health), Route("/apis", index)]
     return Starlette(routes=routes, lifespan=lifespan)
-
-
-def serve(app: "Starlette", host: str, port: int, ready: Callable[[int], None]) -> None:
-    """Serve until interrupted. `port` 0 takes a free one; `ready` is told the port once connections are taken.
-
-    Raises UsageError if the address cannot be bound or uvicorn is not installed.
-    """
-    try:
-        import uvicorn
-    except ImportError as error:
-        raise UsageError("Serving APIs needs uvicorn: install toolbench[demo].") from error
-    try:
-        listener = socket.create_server((host, port), backlog=2048)
-        # asyncio sets this only on sockets that know their protocol; without it an answer comes 40 ms late.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except (OSError, OverflowError) as error:
-        raise UsageError(f"Cannot listen on {host}:{port} ({error}): choose another --host or --port.") from error
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
-    with listener, suppress(KeyboardInterrupt):
-        ready(listener.getsockname()[1])
-        uvicorn.Server(config).run(sockets=[listener])
 
 
 async def _answer(

@@ -38,7 +38,7 @@ def serve(
     """
     from toolbench.apis import open_chain
     from toolbench.apis.serving import create_app
-    from toolbench.apis.serving import serve as run
+    from toolbench.serving.listening import listen
 
     chosen = settings(lake=lake, catalogue__responses=responses)
     place = Lake(chosen.lake)
@@ -54,7 +54,7 @@ def serve(
     with _reachable(chosen, apis) as found:
         shorten = shortener(place, view, found.compression.max_tokens)
         app_ = create_app(open_chain(found), apis, finder(apis), key=key, shorten=shorten)
-        run(app_, host, port, ready)
+        listen(app_, host, port, ready)
 
 
 def finder(apis: Sequence[Api]) -> Callable[[str, str, str], Api | None]:

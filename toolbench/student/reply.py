@@ -5,7 +5,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from toolbench.errors import ToolbenchError
-from toolbench.student.asked import Asked, BadRequestError
+from toolbench.serving.requests import Asked, BadRequestError
 from toolbench.student.base import quiet
 from toolbench.student.folder import load_student
 from toolbench.student.masks import plain

@@ -1,17 +1,16 @@
 """A student behind OpenAI's chat endpoint: small, one request at a time, for CPUs, tests and demonstrations."""
 
 import asyncio
-import hmac
-import ipaddress
-import json
-import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from toolbench.errors import UsageError
-from toolbench.student.asked import BadRequestError, asked
+from toolbench.serving import listening
+from toolbench.serving.answers import DONE, bad_request, body, event, unauthorised
+from toolbench.serving.answers import models as listed
+from toolbench.serving.listening import listen
+from toolbench.serving.requests import BadRequestError, asked
 from toolbench.student.reply import Student
 
 if TYPE_CHECKING:
@@ -33,23 +32,19 @@ def create_app(student: Student, name: str = NAME, api_key: str | None = None, m
     from starlette.responses import JSONResponse, StreamingResponse
     from starlette.routing import Route
 
-    def refused(request: "Request") -> "Response | None":
-        given = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
-        if api_key is None or hmac.compare_digest(given.encode(), api_key.encode()):
-            return None
-        return _error(BadRequestError("The API key is wrong or missing.", None, "invalid_api_key", 401))
+    keys = (api_key,) if api_key else ()
 
     async def chat(request: "Request") -> "Response":
-        if refusal := refused(request):
+        if refusal := unauthorised(request, keys):
             return refusal
         try:
-            wanted = asked(await _body(request))
+            wanted = asked(await body(request, _LARGEST))
             if wanted.model != name:
                 message = f"There is no model `{wanted.model}`: this server has `{name}`."
                 raise BadRequestError(message, "model", "model_not_found", 404)
             made = await asyncio.to_thread(student.answer, wanted, most)
         except BadRequestError as error:
-            return _error(error)
+            return bad_request(error)
         head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": name}
         if wanted.stream:
             usage = wanted.stream_options is not None and wanted.stream_options.include_usage
@@ -57,8 +52,7 @@ def create_app(student: Student, name: str = NAME, api_key: str | None = None, m
         return JSONResponse({**head, "object": "chat.completion", **made})
 
     async def models(request: "Request") -> "Response":
-        listed = {"object": "list", "data": [{"id": name, "object": "model", "created": 0, "owned_by": "toolbench"}]}
-        return refused(request) or JSONResponse(listed)
+        return unauthorised(request, keys) or JSONResponse(listed(name))
 
     async def health(request: "Request") -> "Response":
         return JSONResponse({"status": "ok", "model": name, "calls": student.how})
@@ -86,48 +80,13 @@ def serve(
 
     Raises UsageError if the address cannot be bound, or others could reach it without a key.
     """
-    import uvicorn
-
     check_address(host, api_key)
-    try:
-        listener = socket.create_server((host, port), backlog=512)
-    except (OSError, OverflowError) as error:
-        raise UsageError(f"Cannot listen on {host}:{port} ({error}): choose another --host or --port.") from error
-    # asyncio sets this only on sockets that know their protocol; without it an answer comes 40 ms late.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    with listener:
-        if ready is not None:
-            ready(listener.getsockname()[1])
-        app = create_app(student, name, api_key, most)
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
-        uvicorn.Server(config).run(sockets=[listener])
+    listen(create_app(student, name, api_key, most), host, port, ready)
 
 
 def check_address(host: str, api_key: str | None) -> None:
     """Raises UsageError if others than this machine could ask, and no key is wanted of them."""
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost"
-    if not loopback and not api_key:
-        raise UsageError(f"Others can reach {host}: set TOOLBENCH_STUDENT_KEY, or listen on 127.0.0.1.")
-
-
-async def _body(request: "Request") -> bytes:
-    parts, size = [], 0
-    async for part in request.stream():
-        parts.append(part)
-        size += len(part)
-        if size > _LARGEST:
-            raise BadRequestError(f"The request has more than {_LARGEST} bytes.", status=413)
-    return b"".join(parts)
-
-
-def _error(error: BadRequestError) -> "Response":
-    from starlette.responses import JSONResponse
-
-    body = {"message": str(error), "type": "invalid_request_error", "param": error.param, "code": error.code}
-    return JSONResponse({"error": body}, error.status)
+    listening.check_address(host, bool(api_key), "TOOLBENCH_STUDENT_KEY")
 
 
 def _events(head: Mapping[str, Any], made: Mapping[str, Any], usage: bool) -> Iterator[str]:
@@ -138,15 +97,14 @@ def _events(head: Mapping[str, Any], made: Mapping[str, Any], usage: bool) -> It
     (choice,) = made["choices"]
     message = choice["message"]
 
-    def event(choices: list[dict[str, Any]], **more: Any) -> str:
-        chunk = {**head, "object": "chat.completion.chunk", "choices": choices, **more}
-        return f"data: {json.dumps(chunk, separators=(',', ':'))}\n\n"
+    def chunk(choices: list[dict[str, Any]], **more: Any) -> str:
+        return event({**head, "object": "chat.completion.chunk", "choices": choices, **more})
 
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": message["content"]}]
     deltas += [{"tool_calls": [{"index": n, **call}]} for n, call in enumerate(message.get("tool_calls", ()))]
     for delta in deltas:
-        yield event([{"index": 0, "delta": delta, "finish_reason": None}])
-    yield event([{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}])
+        yield chunk([{"index": 0, "delta": delta, "finish_reason": None}])
+    yield chunk([{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}])
     if usage:
-        yield event([], usage=made["usage"])
-    yield "data: [DONE]\n\n"
+        yield chunk([], usage=made["usage"])
+    yield DONE

@@ -183,7 +183,7 @@ def test_a_port_that_is_taken_is_said(scripted: Scripted, url: str) -> None:
 
 
 def test_a_real_model_answers_the_same_for_the_same_seed(tiny_llama: str) -> None:
-    from toolbench.student.asked import asked
+    from toolbench.serving.requests import asked
 
     student = Student.load(tiny_llama)
 

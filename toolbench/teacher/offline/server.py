@@ -1,16 +1,16 @@
 """The offline teacher behind HTTP: OpenAI's endpoints, the counters, and the faults that only a server can have."""
 
 import asyncio
-import hmac
 import json
 import math
-import socket
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from toolbench.errors import UsageError
+from toolbench.serving.answers import failure, unauthorised
+from toolbench.serving.answers import models as listed
+from toolbench.serving.listening import listen
 from toolbench.teacher.offline import batch_routes
 from toolbench.teacher.offline.batches import Batches
 from toolbench.teacher.offline.complete import MODEL, BadRequestError, complete, digest_of
@@ -68,32 +68,6 @@ class Counters:
         }
 
 
-def _error(
-    status: int,
-    message: str,
-    kind: str,
-    code: str | None = None,
-    param: str | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> "Response":
-    from starlette.responses import JSONResponse
-
-    body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
-    return JSONResponse(body, status, headers=dict(headers or {}))
-
-
-def _unauthorised(request: "Request", api_key: str | None) -> "Response | None":
-    given = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
-    if api_key is None or hmac.compare_digest(given.encode(), api_key.encode()):
-        return None
-    return _error(
-        401,
-        "The API key is wrong or missing: send the one the server was started with.",
-        "invalid_request_error",
-        "invalid_api_key",
-    )
-
-
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
@@ -108,20 +82,20 @@ async def _chat(request: "Request", faults: Faults, counters: Counters) -> "Resp
             raise ValueError("not an object")
         digest = digest_of(body)
     except (ValueError, RecursionError, BadRequestError):
-        return _error(400, "The request's body must be a JSON object.", "invalid_request_error")
+        return failure(400, "The request's body must be a JSON object.", "invalid_request_error")
     attempt = counters.attempt(digest)
     if delay := faults.delay(digest, attempt):
         await asyncio.sleep(delay)
     if wait := counters.wait(faults.rpm, time.monotonic()):
         seconds = str(math.ceil(wait))
         message = f"Rate limit of {faults.rpm} requests per minute reached: try again in {seconds} seconds."
-        return _error(429, message, "requests", "rate_limit_exceeded", headers={"Retry-After": seconds})
+        return failure(429, message, "requests", "rate_limit_exceeded", headers={"Retry-After": seconds})
     if faults.hits("error", digest, attempt):
-        return _error(500, "The server had an error while processing the request.", "server_error")
+        return failure(500, "The server had an error while processing the request.", "server_error")
     try:
         completion = complete(body, faults, attempt)
     except BadRequestError as error:
-        return _error(400, str(error), "invalid_request_error", param=error.param)
+        return failure(400, str(error), "invalid_request_error", param=error.param)
     if body.get("stream") is True:
         options = body.get("stream_options")
         return StreamingResponse(
@@ -139,6 +113,7 @@ def create_app(faults: Faults | None = None, api_key: str | None = None) -> "Sta
     from starlette.routing import Route
 
     counters, settings = Counters(), faults or Faults()
+    keys = (api_key,) if api_key else ()
     batches = Batches(settings, counters.attempt)
 
     async def chat(request: "Request") -> "Response":
@@ -146,13 +121,12 @@ def create_app(faults: Faults | None = None, api_key: str | None = None) -> "Sta
         counters.in_flight += 1
         counters.in_flight_max = max(counters.in_flight_max, counters.in_flight)
         try:
-            return _unauthorised(request, api_key) or await _chat(request, settings, counters)
+            return unauthorised(request, keys) or await _chat(request, settings, counters)
         finally:
             counters.in_flight -= 1
 
     async def models(request: "Request") -> "Response":
-        listed = {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": "toolbench"}]}
-        return _unauthorised(request, api_key) or JSONResponse(listed)
+        return unauthorised(request, keys) or JSONResponse(listed(MODEL))
 
     async def stats(request: "Request") -> "Response":
         return JSONResponse({**counters.stats(), **batches.stats()})
@@ -171,7 +145,7 @@ def create_app(faults: Faults | None = None, api_key: str | None = None) -> "Sta
         Route("/stats", stats),
         Route("/reset", reset, methods=["POST"]),
         Route("/health", health),
-        *batch_routes.routes(batches, lambda request: _unauthorised(request, api_key), _error),
+        *batch_routes.routes(batches, lambda request: unauthorised(request, keys), failure),
     ]
     return Starlette(routes=routes)
 
@@ -187,20 +161,4 @@ def serve(
 
     Raises UsageError if the address cannot be bound or uvicorn is not installed.
     """
-    try:
-        import uvicorn
-    except ImportError as error:
-        raise UsageError("The offline teacher's server needs uvicorn: install toolbench[demo].") from error
-    try:
-        listener = socket.create_server((host, port), backlog=512)
-        # asyncio sets this only on sockets that know their protocol; without it an answer comes 40 ms late.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except (OSError, OverflowError) as error:
-        raise UsageError(f"Cannot listen on {host}:{port} ({error}): choose another --host or --port.") from error
-    with listener:
-        if ready is not None:
-            ready(listener.getsockname()[1])
-        config = uvicorn.Config(
-            create_app(faults, api_key), log_level="warning", access_log=False, timeout_graceful_shutdown=2
-        )
-        uvicorn.Server(config).run(sockets=[listener])
+    listen(create_app(faults, api_key), host, port, ready)

@@ -1,4 +1,4 @@
-"""A chat request in OpenAI's shape, as far as a student can serve it."""
+"""A chat request in OpenAI's shape, as far as our own endpoints serve it."""
 
 import json
 from typing import Annotated, Any, Literal

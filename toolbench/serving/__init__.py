@@ -1,0 +1,1 @@
+"""What our own HTTP servers share: listening, keys, requests and errors in OpenAI's shape."""
