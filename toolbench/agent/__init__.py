@@ -1,6 +1,9 @@
-"""An answer with no APIs given: the retriever proposes them, a search calls them (ToolLLM, section 3.3)."""
+"""An answer with no APIs given: the retriever proposes them, a search calls them (ToolLLM, section 3.3).
 
-from toolbench.agent.ask import Asked, Event, ask
-from toolbench.agent.retrieve import Retrieved, retrieve
+`ask` is one question; `Agent` is for many, behind `app.create_app` (chat completions, MCP, a page).
+"""
 
-__all__ = ["Asked", "Event", "Retrieved", "ask", "retrieve"]
+from toolbench.agent.ask import Agent, Asked, Event, Question, ask
+from toolbench.agent.retrieve import Retrieved, Retriever, retrieve, retriever
+
+__all__ = ["Agent", "Asked", "Event", "Question", "Retrieved", "Retriever", "ask", "retrieve", "retriever"]

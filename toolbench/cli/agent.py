@@ -1,31 +1,38 @@
-"""`toolbench agent`: ask, with no APIs given."""
+"""`toolbench agent`: ask, with no APIs given; or let others ask."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from toolbench.cli import options as o
 from toolbench.cli.lake import published
-from toolbench.dialogue import FINISH
+from toolbench.cli.serve import Host, Port, UntilEof, announce
 from toolbench.errors import ToolbenchError
 from toolbench.lake import Lake
 from toolbench.records import Step
+from toolbench.settings import Settings
 
 if TYPE_CHECKING:
-    from toolbench.agent import Event
+    from toolbench.agent import Agent, Event
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Ask, with no APIs given.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Ask, with no APIs given; or let others ask.")
 
-_SHOWN = 300
-"""Characters of an observation that are printed."""
+Top = Annotated[int | None, typer.Option(min=1, max=100, help="APIs that the retriever proposes; 5 by default.")]
+Method = Annotated[
+    Literal["dfsdt", "react", "ranked"] | None,
+    typer.Option(help="How is searched: depth-first with back-tracking (dfsdt), one chain (react), ranked."),
+]
 
 
 @app.command()
 def ask(
     question: Annotated[str, typer.Argument(help="What you want to know.")],
     lake: o.Lake = None,
-    top: Annotated[int, typer.Option(min=1, help="APIs that the retriever proposes.")] = 5,
+    top: Top = None,
+    method: Method = None,
     model: o.Model = None,
     base_url: o.BaseUrl = None,
 ) -> None:
@@ -39,11 +46,13 @@ def ask(
     from toolbench import agent
     from toolbench.services import services
 
-    settings = o.settings(lake=lake, teacher__model=model, teacher__base_url=base_url)
+    settings = o.settings(
+        lake=lake, agent__top=top, search__method=method, teacher__model=model, teacher__base_url=base_url
+    )
     opened = Lake(settings.lake)
     snapshot = published(opened, None)
     with services(settings) as effective:
-        asked = asyncio.run(agent.ask(opened, snapshot, question, effective, top=top, tell=_tell))
+        asked = asyncio.run(agent.ask(opened, snapshot, question, effective, top=settings.agent.top, tell=_tell))
     if asked.outcome != "solved":
         raise ToolbenchError(
             f"No answer was found ({asked.reason}): say more in the question, or raise --top or search.max_calls."
@@ -51,28 +60,84 @@ def ask(
     typer.echo(f"\n{_plain(asked.answer)}")
 
 
+@app.command()
+def serve(
+    lake: o.Lake = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8704,
+    top: Top = None,
+    method: Method = None,
+    model: o.Model = None,
+    base_url: o.BaseUrl = None,
+    responses: o.Responses = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Questions worked on at once; 4 by default.")] = None,
+    queue: Annotated[int | None, typer.Option(min=0, help="Questions that may wait; 16 by default.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Time for one question; 300 by default.")] = None,
+    until_eof: UntilEof = False,
+) -> None:
+    """Serve the agent: an OpenAI-compatible endpoint at /v1, an MCP server at /mcp and a chat page at /.
+
+    Clients are asked for a key if TOOLBENCH_AGENT__KEYS has any, separated by commas; without one only this machine
+    may be listened on.
+
+    Example: toolbench agent serve, then open http://127.0.0.1:8704/ or set OPENAI_BASE_URL=http://127.0.0.1:8704/v1
+    """
+    from toolbench.agent.app import KEYS, keys_of
+    from toolbench.agent.app import serve as run
+    from toolbench.services import services
+    from toolbench.serving.listening import check_address
+
+    settings = o.settings(
+        lake=lake,
+        agent__top=top,
+        agent__concurrency=concurrency,
+        agent__queue=queue,
+        agent__seconds=seconds,
+        search__method=method,
+        teacher__model=model,
+        teacher__base_url=base_url,
+        catalogue__responses=responses,
+    )
+    check_address(host, bool(keys_of(settings.agent.keys.get_secret_value())), KEYS)
+    with services(settings) as effective, _opened(effective) as agent:
+        run(agent, host, port, announce("agent", host, until_eof, "/"))
+
+
+@app.command()
+def mcp(lake: o.Lake = None, top: Top = None, responses: o.Responses = None) -> None:
+    """Serve two tools over standard input and output, as MCP clients start it: search_apis and call_api.
+
+    What answers a call is the chain of sources that settings ask for: recorded, server, live, simulated.
+
+    Example: claude mcp add toolbench -- toolbench agent mcp --lake /data/lake
+    """
+    from toolbench.agent.mcp_tools import over_stdio
+    from toolbench.services import services
+
+    settings = o.settings(lake=lake, agent__top=top, catalogue__responses=responses)
+    with services(settings) as effective, _opened(effective) as agent:
+        asyncio.run(over_stdio(agent))
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator["Agent"]:
+    """The agent over the newest snapshot. Raises ToolbenchError before anything listens."""
+    from toolbench.agent import Agent, retriever
+
+    lake = Lake(settings.lake)
+    with retriever(lake, published(lake, None)) as found:
+        yield Agent(found, settings)
+
+
 def _tell(event: "Event") -> None:
+    from toolbench.agent import trace
+
     if isinstance(event, Step):
-        _tell_step(event)
+        said = _plain(trace.words(event))
+        if said:
+            typer.echo(said if event.observation is not None else f"\n{said}")
     else:
         typer.echo(f"{event.score:6.3f}  {_plain(event.api.id)}")
-
-
-def _tell_step(step: Step) -> None:
-    """A call comes before it is made and again with its observation; a thought alone, or a failure, comes once."""
-    from toolbench.solutions.calls import GAVE_UP
-
-    if step.observation is None:
-        called = step.function is not None and step.function != FINISH
-        call = f"→ {step.function} {step.arguments}" if called else ""
-        said = "\n".join(_plain(text) for text in (step.thought, call) if text)
-        if said:
-            typer.echo(f"\n{said}")
-    elif step.function != FINISH:
-        text = _plain(step.observation)
-        typer.echo(f"← {step.source} {step.status}: {text if len(text) <= _SHOWN else text[:_SHOWN] + '…'}")
-    elif step.status == GAVE_UP:
-        typer.echo("gave up here")
 
 
 def _plain(text: str) -> str:

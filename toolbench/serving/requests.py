@@ -1,7 +1,7 @@
 """A chat request in OpenAI's shape, as far as our own endpoints serve it."""
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -115,11 +115,18 @@ class Asked(BaseModel):
         return [m.record() for m in self.messages]
 
 
+A = TypeVar("A", bound=Asked)
+
+
 def asked(body: bytes) -> Asked:
     """The request in `body`. Raises BadRequestError, which names the field."""
+    return asked_as(Asked, body)
+
+
+def asked_as(shape: type[A], body: bytes) -> A:
+    """The request in `body`, with the fields that an endpoint adds. Raises BadRequestError, which names the field."""
     try:
-        value = json.loads(body)
-        request = Asked.model_validate(value)
+        request = shape.model_validate(json.loads(body))
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

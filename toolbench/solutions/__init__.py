@@ -5,7 +5,7 @@ from toolbench.solutions.annotate import STAGE, TABLES, annotate, plan
 from toolbench.solutions.messages import Task, prompt_digest, training_samples
 from toolbench.solutions.rules import Method, Preset, Rules, preset
 from toolbench.solutions.search import Ask, Call, CallMade, SearchResult, Tell, search
-from toolbench.solutions.solve import CallApi, Chat, solve
+from toolbench.solutions.solve import CallApi, Chat, shown, solve
 
 __all__ = [
     "STAGE",
@@ -27,6 +27,7 @@ __all__ = [
     "preset",
     "prompt_digest",
     "search",
+    "shown",
     "solve",
     "training_samples",
 ]

@@ -35,6 +35,8 @@ class Task:
     """Function name to API id, in the order of `definitions`."""
     tools: list[tuple[str, str]] = field(default_factory=list)
     """Name and description of each tool behind the functions, for the system prompt."""
+    context: str = ""
+    """What the model should know besides the instruction, such as what was said before; ends the system prompt."""
     seed: int = 0
     """Fixes the draw of one give-up among several."""
 
@@ -47,7 +49,11 @@ def prompt_digest() -> str:
 def opening(task: Task, rules: Rules) -> tuple[Message, ...]:
     """The system and the user message that every conversation of a search starts with."""
     functions = [*task.definitions, FINISH_DEFINITION] if rules.text_format else []
-    return dialogue.opening(task.instruction, task.tools, [json.dumps(f, ensure_ascii=False) for f in functions])
+    shown = [json.dumps(f, ensure_ascii=False) for f in functions]
+    system, user = dialogue.opening(task.instruction, task.tools, shown)
+    if task.context:
+        system = {**system, "content": f"{system['content']}\n\n{task.context}"}
+    return system, user
 
 
 def offered(task: Task, rules: Rules) -> list[dict[str, Any]] | None:

@@ -35,13 +35,14 @@ async def solve(
     *,
     seed: int,
     keys: Mapping[str, Sequence[str]] | None = None,
+    context: str = "",
     tell: Tell = untold,
 ) -> SearchResult:
     """Searches for an answer to `instruction` with `candidates`, whose functions' names differ; `tools` has their tools
     by id. Every request gets a seed of its own, drawn from `seed`.
 
     `keys`: by API id, the keys of its responses that matter. The model is shown responses as settings shorten them; the
-    calls of the result have them in full.
+    calls of the result have them in full. `context`: what else the model is told, see `Task`.
 
     What `chat` and `call` raise passes through.
     """
@@ -51,6 +52,7 @@ async def solve(
         definitions=[json.loads(api.definition) for api in candidates],
         functions={api.function: api.id for api in candidates},
         tools=list({a.tool_id: (a.tool, tools[a.tool_id].description) for a in candidates}.values()),
+        context=context,
         seed=seed,
     )
 
@@ -65,14 +67,14 @@ async def solve(
         # Half a surrogate pair, which JSON can spell, fits into no URL.
         response = mended_response(await call(api, text.encode("utf-8", "replace").decode()))
         in_full.append(response)
-        return _shown(response, (keys or {}).get(api.id, ()), settings)
+        return shown(response, (keys or {}).get(api.id, ()), settings)
 
     result = await search(task, ask, answer, _rules(settings), tell)
     calls = [dataclasses.replace(made, response=full) for made, full in zip(result.calls, in_full, strict=True)]
     return dataclasses.replace(result, calls=calls)
 
 
-def _shown(response: Response, keys: Sequence[str], settings: Settings) -> Response:
+def shown(response: Response, keys: Sequence[str], settings: Settings) -> Response:
     """A response as the model sees it, but for the cut that the search makes."""
     if settings.compression.method == "truncate":
         return response
