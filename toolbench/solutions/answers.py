@@ -26,6 +26,7 @@ from toolbench.solutions.calls import ANSWERED, GAVE_UP
 from toolbench.solutions.messages import Task
 from toolbench.solutions.rules import Rules, preset
 from toolbench.solutions.search import SearchResult
+from toolbench.solutions.training import training_samples
 from toolbench.solutions.tree import Tree
 
 _OURS = tuple(f.name for f in dataclasses.fields(Solution) if f.name != "steps")
@@ -110,7 +111,7 @@ def _with_example(value: Any) -> Any:
 
 def train_messages(solution: Solution, task: Task, rules: Rules) -> list[list[Message]]:
     """ToolBench's samples along the chosen path: `function_call`, and one call a turn."""
-    samples = messages.training_samples(_result(solution, task, rules), preset("toolbench", method=rules.method))
+    samples = training_samples(_result(solution, task, rules), preset("toolbench", method=rules.method))
     return [_native_sample(sample) for sample in samples]
 
 

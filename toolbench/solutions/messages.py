@@ -1,12 +1,10 @@
-"""What the model is shown: the conversation of a step, the diversity and rank prompts, and the training samples."""
+"""What the model is shown: the conversation of a step, the diversity and rank prompts."""
 
-import dataclasses
 import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from toolbench import dialogue
 from toolbench.dialogue import FINISH_DEFINITION, Message
@@ -16,9 +14,6 @@ from toolbench.react_text import write_react
 from toolbench.records import Step
 from toolbench.solutions.rules import Rules
 from toolbench.solutions.tree import Node, lineage
-
-if TYPE_CHECKING:
-    from toolbench.solutions.search import SearchResult
 
 _PACKAGE = __name__.rpartition(".")[0]
 _PROMPTS = ("system", "task", "diversity", "rank", "rank_question")
@@ -148,41 +143,6 @@ def first_is_better(answer: str | None) -> bool:
     text = answer or ""
     letters = re.findall(r"\b[AB]\b", text) or re.findall(r"\b[ab]\b", text)
     return letters[-1:] in (["A"], ["a"])
-
-
-def training_samples(result: "SearchResult", rules: Rules) -> list[list[Message]]:
-    """One message list for each assistant turn on the chosen path, oldest first, ending with that turn's message.
-
-    With `rules.samples_as_seen` it is the request the model answered and its answer. Otherwise ToolBench's
-    `train_messages`: a diversity message stays in all later samples until a newer one takes its place; a turn counts
-    once for each of its calls, the first time with all invented names replaced; a thought alone counts again if the
-    next turn has a thought and a call.
-    """
-    samples: list[list[Message]] = []
-    history = list(result.opening)
-    kept: tuple[int, Message] | None = None
-    thought_alone = False
-    on_path = (result.steps[number] for number in result.path)
-    for number, steps in groupby(on_path, key=lambda step: step.turn):
-        turn = list(steps)
-        said = said_in(turn, rules)
-        asked = result.diversity.get(number)
-        calls = sum(step.function is not None for step in turn)
-        if asked:
-            kept = (len(history), asked)
-        if rules.samples_as_seen:
-            samples.append([*history, *([asked] if asked else []), said[0]])
-        else:
-            if thought_alone and calls and turn[0].thought is not None:
-                samples.append(list(samples[-1]))
-            at, message = kept or (0, None)
-            before = [*history[:at], *([message] if message else []), *history[at:]]
-            renamed = said_in(turn, dataclasses.replace(rules, replace_all_names=True))
-            samples.append([*before, renamed[0]])
-            samples += [[*before, said[0]] for _ in range(calls - 1)]
-        thought_alone = not calls
-        history += said
-    return samples
 
 
 def _render(name: str, **values: Any) -> str:
