@@ -60,7 +60,7 @@ def lake(factory: Factory, tmp_path: Path) -> Lake:
 
 
 def to(factory: Factory, server: Server, **teacher: Any) -> Settings:
-    quick = {"max_retries": 8, "timeout": 1.0, "breaker_seconds": 0.2, "gone_seconds": 1.0, "prices": PRICES}
+    quick = {"max_retries": 8, "timeout": 2.0, "breaker_seconds": 0.2, "gone_seconds": 1.0, "prices": PRICES}
     return factory.settings.with_(teacher={"base_url": f"{server.url}/v1", **quick, **teacher})
 
 
