@@ -362,7 +362,7 @@ class AgentSettings(Section):
 
     top: int = Field(default=5, ge=1, le=100)
     """APIs that the retriever proposes for a question."""
-    keys: SecretStr = SecretStr("")
+    api_keys: SecretStr = SecretStr("")
     """Keys of clients, separated by commas; empty: no key is asked for, and only this machine may ask."""
     concurrency: int = Field(default=4, ge=1, le=1024)
     """Questions that are worked on at once."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-KEYS = "TOOLBENCH_AGENT__KEYS"
+KEYS = "TOOLBENCH_AGENT__API_KEYS"
 _PAGE = Path(__file__).parent / "page"
 _CORS = ("authorization", "content-type", "mcp-protocol-version", "mcp-session-id", "mcp-method", "mcp-name")
 
@@ -40,7 +40,7 @@ def create_app(agent: Agent, host: str = "127.0.0.1") -> "Starlette":
     from starlette.staticfiles import StaticFiles
 
     limits = agent.settings.agent
-    keys = keys_of(limits.keys.get_secret_value())
+    keys = keys_of(limits.api_keys.get_secret_value())
     gate = Gate(limits.concurrency, limits.queue)
     tools = StreamableHTTPSessionManager(mcp_server(agent), json_response=True, stateless=True)
     about = {**described(MODEL), "toolbench": _about(agent)}
@@ -86,7 +86,7 @@ def serve(agent: Agent, host: str, port: int, ready: Callable[[int], None]) -> N
 
     Raises UsageError if the address cannot be bound, or others could reach it without a key.
     """
-    check_address(host, bool(keys_of(agent.settings.agent.keys.get_secret_value())), KEYS)
+    check_address(host, bool(keys_of(agent.settings.agent.api_keys.get_secret_value())), KEYS)
     listen(create_app(agent, host), host, port, ready)
 
 

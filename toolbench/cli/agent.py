@@ -77,7 +77,7 @@ def serve(
 ) -> None:
     """Serve the agent: an OpenAI-compatible endpoint at /v1, an MCP server at /mcp and a chat page at /.
 
-    Clients are asked for a key if TOOLBENCH_AGENT__KEYS has any, separated by commas; without one only this machine
+    Clients are asked for a key if TOOLBENCH_AGENT__API_KEYS has any, separated by commas; without one only this machine
     may be listened on.
 
     Example: toolbench agent serve, then open http://127.0.0.1:8704/ or set OPENAI_BASE_URL=http://127.0.0.1:8704/v1
@@ -98,7 +98,7 @@ def serve(
         teacher__base_url=base_url,
         catalogue__responses=responses,
     )
-    check_address(host, bool(keys_of(settings.agent.keys.get_secret_value())), KEYS)
+    check_address(host, bool(keys_of(settings.agent.api_keys.get_secret_value())), KEYS)
     with services(settings) as effective, _opened(effective) as agent:
         run(agent, host, port, announce("agent", host, until_eof, "/"))
 
