@@ -9,7 +9,10 @@ from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import AutomationCore, Posture
 
 LOST = "toolbench: a run whose heartbeat is lost has crashed"
+CRASHED = "toolbench: a run that has crashed is started again"
 NIGHT_FAILED = "toolbench: tell somebody that a night failed"
+RESTARTS = 2
+"""How often a run that crashed is started again."""
 _MISSED = 3
 _RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
 
@@ -34,6 +37,31 @@ def lost(heartbeat_seconds: int) -> AutomationCore:
             within=timedelta(seconds=_MISSED * heartbeat_seconds + 10),
         ),
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message="Nothing was heard of it any more.")],
+    )
+
+
+def crashed() -> AutomationCore:
+    """A run that has crashed is started again, by whatever worker is there, and goes on from what is in the lake.
+
+    It is scheduled again as it is, with its parameters. Its own count of starts bounds that: a run that takes its
+    worker down every time ends as Crashed, and one that never began is for somebody to look at. Runs without a deployment cannot be scheduled; batches of shards are left to
+    the run that waits for them.
+    """
+    known = _RUNS | {"prefect.run-count": [str(count) for count in range(1, RESTARTS + 1)]}
+    return AutomationCore(
+        name=CRASHED,
+        description=f"At most {RESTARTS} times; what failed by an error of its own stays Failed.",
+        trigger=EventTrigger(
+            expect={"prefect.flow-run.Crashed"},
+            match=ResourceSpecification.model_validate(known),
+            match_related=ResourceSpecification.model_validate(
+                {"prefect.resource.role": "deployment", "prefect.resource.name": "!shards"}
+            ),
+            for_each={"prefect.resource.id"},
+            posture=Posture.Reactive,
+            threshold=1,
+        ),
+        actions=[ChangeFlowRunState(state=StateType.SCHEDULED, name="AwaitingRetry", message="It had crashed.")],
     )
 
 

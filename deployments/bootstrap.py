@@ -34,9 +34,9 @@ from toolbench.settings import Settings, load
 
 ROOT = Path(__file__).parents[1]
 FILE = Path(__file__).with_name("prefect.yaml")
-POOLS = {"cpu": {"nightly": 2, "on-demand": 1}, "gpu": {}}
-"""Queues of each work pool with their priorities: what somebody asked for goes before what a clock started. Each pool
-has a queue `default` besides."""
+POOLS = {"cpu": {"shards": 1, "on-demand": 2, "nightly": 3}, "gpu": {}}
+"""Queues of each work pool with their priorities: what a run under way waits for goes first, what somebody asked for
+before what a clock started. Each pool has a queue `default` besides."""
 _DEPLOYED = "toolbench_deployments"
 _WRITERS = 8
 
@@ -129,7 +129,7 @@ def _limits(client: SyncPrefectClient, settings: Settings, slots: int | None) ->
 
 def _automations(client: SyncPrefectClient, notify: str) -> Iterator[str]:
     seconds = get_current_settings().flows.heartbeat_frequency
-    wanted = [automations.lost(seconds)] if seconds else []
+    wanted = [*([automations.lost(seconds)] if seconds else []), automations.crashed()]
     if notify:
         wanted.append(automations.night_failed(_block(client, notify)))
     for automation in wanted:

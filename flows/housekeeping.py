@@ -41,7 +41,8 @@ WRITERS = (
     "train-retriever",
 )
 """Flows that add to the lake: what they wrote and have not published yet looks like rubbish to gc."""
-_OURS = (*WRITERS, NAME, "publish-report", "watch-inbox")
+_BATCHES = "work-on-shards"
+_OURS = (*WRITERS, NAME, _BATCHES, "publish-report", "watch-inbox")
 _SOON = timedelta(minutes=30)
 _PAGE = 200
 
@@ -101,16 +102,18 @@ def _rubbish(lake: Lake, keep: int, *, remove: bool) -> list[tuple[str, int]]:
 
 def _busy(client: SyncPrefectClient) -> str:
     """The name of a run that writes, or will within half an hour; empty if there is none."""
-    flows = FlowFilter(name=FlowFilterName(any_=list(WRITERS)))
+    flows, batches = (FlowFilter(name=FlowFilterName(any_=names)) for names in (list(WRITERS), [_BATCHES]))
     under_way = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING, StateType.PAUSED]
     soon = FlowRunFilterExpectedStartTime(before_=_now() + _SOON)
     # The whole speaks for its parts: one that was killed with it may say long after that it is running.
     whole = FlowRunFilterParentTaskRunId(is_null_=True)
-    for wanted in (
-        FlowRunFilter(state=_in(under_way), parent_task_run_id=whole),
-        FlowRunFilter(state=_in([StateType.SCHEDULED]), expected_start_time=soon),
+    for kind, wanted in (
+        (flows, FlowRunFilter(state=_in(under_way), parent_task_run_id=whole)),
+        (flows, FlowRunFilter(state=_in([StateType.SCHEDULED]), expected_start_time=soon)),
+        # A batch outlives a whole that was killed, and the whole comes back for what it did.
+        (batches, FlowRunFilter(state=_in(under_way))),
     ):
-        for run in client.read_flow_runs(flow_filter=flows, flow_run_filter=wanted, limit=1):
+        for run in client.read_flow_runs(flow_filter=kind, flow_run_filter=wanted, limit=1):
             return run.name or str(run.id)
     return ""
 

@@ -84,13 +84,20 @@ class Options(BaseModel):
 
     def resolved(self, settings: Settings) -> "Options":
         """These options for a part of this run: the services that were started for it are named in them."""
-        more = {
+        own = self.settings()
+        more: dict[str, Any] = {
             "apis.hosts": {host: rule.model_dump(mode="json") for host, rule in settings.apis.hosts.items()},
             "catalogue.source": settings.catalogue.source,
             "teacher.base_url": settings.teacher.base_url,
             "teacher.account": settings.teacher.account,
             "judge.base_url": settings.judge.base_url,
         }
+        if (own.teacher.base_url, own.judge.base_url, own.apis.hosts) != (
+            settings.teacher.base_url,
+            settings.judge.base_url,
+            settings.apis.hosts,
+        ):
+            more["work.dispatch"] = ""  # what was started on this machine's loopback is nothing to another's workers
         return self.model_copy(update={"more": {**self.more, **more}})
 
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from threading import BoundedSemaphore, Event
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,8 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BaseModel
 
+from flows.dispatch import Dispatch, dispatching, terms
+from flows.owned import owned
 from flows.parameters import Options
 from toolbench import holdout, night, progress
 from toolbench.concurrency import Stopping
@@ -51,7 +54,7 @@ def carry_out(flow: str, options: Options, draft: str | None, stage: Stage) -> D
     """Resolve the options, run a stage, and publish; or hand the draft on, if one was given."""
     with services(options.settings()) as found:
         lake = Lake(found.lake)
-        with whole_run(lake, found) as settings:
+        with whole_run(lake, found) as settings, dispatching(options.resolved(settings)):
             before = lake.draft(draft) if draft else Draft()
             earlier = len(before.runs)
             after = stage(lake, before, settings)
@@ -101,7 +104,8 @@ def run_shards(
     """Receipts of all shards, in the order of `specs`: those that are there, and those the task makes now.
 
     When the budget is used up no other is started, and the outcome has those that are left.
-    At most `work.workers` tasks are under way at once. When a shard fails for good the others are still finished, so
+    At most `work.workers` tasks are under way at once; where `work.dispatch` is set and the shards are many, other
+    workers take part (see `flows.dispatch`). When a shard fails for good the others are still finished, so
     that nothing paid for is lost; then its error is raised. After a TeacherError no other is started. `teacher`: the
     stage asks the teacher, so that one that cannot be used is found out before any shard starts.
     """
@@ -116,7 +120,12 @@ def run_shards(
     counter = progress.Counter(stage, sum(s.size for s in todo))
     task = task.with_options(retries=settings.work.retries)
     with _ending_well() as stopped, _progress_artifact(stage, counter, skip=not todo) as tell:
-        left = _work_on(lake, task, todo, settings, counter, tell)
+        given = terms(lake, settings) if len(todo) > settings.work.batch_shards else None
+        if given is not None:
+            ourselves = partial(_work_on, lake, task, settings=settings, counter=counter, tell=tell)
+            Dispatch(lake, given, settings, counter, tell, ourselves).run(todo)
+        left = _receipts(lake, todo)[1] if given else todo
+        left = _work_on(lake, task, left, settings, counter, tell)
         # Prefect may remember shards whose receipts were removed since: it has to forget them.
         left = _work_on(lake, task.with_options(refresh_cache=True), left, settings, counter, tell)
     if left:
@@ -169,8 +178,11 @@ def _work_on(
     When the flow run is cancelled, or Ctrl-C is pressed, all shards end at once and write their journals.
     """
     stopping = Stopping()
+    if not specs:
+        return []
     try:
-        return _shards_left(lake, task, specs, settings, counter, tell, stopping)
+        with owned(stopping):
+            return _shards_left(lake, task, specs, settings, counter, tell, stopping)
     except BaseException as error:
         if not isinstance(error, Exception):  # Prefect's TerminationSignal, KeyboardInterrupt
             stopping.stop()

@@ -3,4 +3,4 @@
 from tasks.shard import shard_task
 from toolbench.datasets import build
 
-build_shard = shard_task("build", build)
+build_shard = shard_task("build", build, teacher=False)

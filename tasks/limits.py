@@ -1,9 +1,29 @@
-"""Names of the global concurrency limits that all workers share: one a teacher's endpoint."""
+"""Global concurrency limits that all workers share: one a teacher's endpoint. A shard leases the slots it uses."""
 
+import logging
 import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from math import ceil
+from threading import Lock
 from urllib.parse import urlsplit
 
-from toolbench.settings import OPENAI, Settings
+from prefect.client.orchestration import get_client
+from prefect.concurrency.sync import concurrency
+from prefect.exceptions import ObjectNotFound
+
+from toolbench.settings import OPENAI, Settings, TeacherSettings
+
+_LOOK_SECONDS = 30.0
+"""How long a limit, or that there is none, is remembered: somebody may change it in the UI."""
+_LEASE_SECONDS = 60
+"""Prefect's shortest: so soon the slots of a process that was killed are free again."""
+_WAIT_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
+_known: dict[str, tuple[float, int]] = {}
+_lock = Lock()
 
 
 def endpoint_limit(base_url: str) -> str:
@@ -17,9 +37,85 @@ def endpoint_limit(base_url: str) -> str:
 def endpoints(settings: Settings) -> list[str]:
     """Addresses of all endpoints that these settings ask, the judge's too; none if the offline teacher is meant, which
     each run starts for itself."""
-    found: list[str] = []
-    for teacher in (settings.teacher, settings.as_judge().teacher):
-        if not teacher.offline:
-            found += [teacher.base_url] if teacher.base_url else [] if teacher.endpoints else [OPENAI]
-            found += list(teacher.endpoints)
+    found = [url for teacher in (settings.teacher, settings.as_judge().teacher) for url in _shares(teacher)]
     return list(dict.fromkeys(found))
+
+
+def _shares(teacher: TeacherSettings) -> dict[str, float]:
+    """Each endpoint's share of the requests."""
+    if teacher.offline:
+        return {}
+    first = teacher.base_url or ("" if teacher.endpoints else OPENAI)
+    weights: Mapping[str, float] = ({first: 1.0} if first else {}) | dict(teacher.endpoints)
+    return {url: weight / sum(weights.values()) for url, weight in weights.items()}
+
+
+@contextmanager
+def slots(settings: Settings, records: int, check: Callable[[], None]) -> Iterator[Settings]:
+    """Slots of the teacher's endpoints for one shard of so many records, for the length of the block.
+
+    Gives settings that ask for no more at once than was leased. An endpoint without a limit costs one look in half a
+    minute and nothing is leased; so it is while Prefect's server cannot be asked, for a limit is no reason to lose what
+    was paid for. `check` is called every few seconds of waiting: what it raises ends that. A lease ends by itself a
+    minute after its process was killed.
+    """
+    wanted = max(1, min(settings.teacher.max_concurrency, records))
+    with ExitStack() as leases:
+        least = wanted
+        # Always in the same order: two shards that wait for each other's slots would wait for ever.
+        for url, share in sorted(_shares(settings.teacher).items()):
+            name, mine = endpoint_limit(url), ceil(wanted * share)
+            if (limit := _limit(name)) > 0:
+                least = min(least, max(1, int(min(mine, limit) / share)))
+                _lease(leases, name, min(mine, limit), check)
+        yield settings if least == wanted else settings.with_(teacher={"max_concurrency": least})
+
+
+def _lease(leases: ExitStack, name: str, occupy: int, check: Callable[[], None]) -> None:
+    while True:
+        check()
+        try:
+            leases.enter_context(_concurrency(name, occupy))
+        except TimeoutError:
+            continue
+        except Exception as error:
+            _log.warning("no slots of %s could be leased, the shard goes on without: %s", name, error)
+        return
+
+
+@contextmanager
+def _concurrency(name: str, occupy: int) -> Iterator[None]:
+    lease = concurrency(
+        name,
+        occupy=occupy,
+        timeout_seconds=_WAIT_SECONDS,
+        lease_duration=_LEASE_SECONDS,
+        raise_on_lease_renewal_failure=False,
+    )
+    lease.__enter__()
+    try:
+        yield
+    finally:
+        try:
+            lease.__exit__(None, None, None)
+        except Exception as error:  # it ends by itself
+            _log.warning("the slots of %s could not be given back: %s", name, error)
+
+
+def _limit(name: str) -> int:
+    """How many slots a limit has; 0 if there is none, if it is switched off or cannot be asked for."""
+    with _lock:
+        at, value = _known.get(name, (float("-inf"), 0))
+        if time.monotonic() - at < _LOOK_SECONDS:
+            return value
+        try:
+            with get_client(sync_client=True) as client:
+                found = client.read_global_concurrency_limit_by_name(name)
+            value = found.limit if found.active else 0
+        except ObjectNotFound:
+            value = 0
+        except Exception as error:
+            _log.warning("the limit %s cannot be looked up, the shard goes on without: %s", name, error)
+            value = 0
+        _known[name] = (time.monotonic(), value)
+        return value

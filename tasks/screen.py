@@ -3,4 +3,4 @@
 from tasks.shard import shard_task
 from toolbench.screening import screen
 
-screen_shard = shard_task("screen", screen)
+screen_shard = shard_task("screen", screen, teacher=False)

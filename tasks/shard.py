@@ -1,6 +1,7 @@
 """How a shard is worked on safely: retried when that may help, and never again once it is done."""
 
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -9,6 +10,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.tasks import exponential_backoff
 
+from tasks.limits import slots
 from toolbench.concurrency import Stopping
 from toolbench.errors import TransientError
 from toolbench.lake import Lake, Receipt, Spec
@@ -30,8 +32,8 @@ async def may_pass(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
     return isinstance(error, TransientError | OSError)
 
 
-def shard_task(name: str, work: Work) -> Task[..., Receipt]:
-    """The Prefect task that works on one shard of a stage.
+def shard_task(name: str, work: Work, *, teacher: bool = True) -> Task[..., Receipt]:
+    """The Prefect task that works on one shard of a stage. `teacher`: the stage asks it, so that a shard leases slots.
 
     Its arguments are a lake, the key of a specification in it, settings, a label for the run's name, a progress
     counter, and what can end it, if anything can. Its body opens one event loop, works, and returns the receipt. Flows
@@ -51,6 +53,8 @@ def shard_task(name: str, work: Work) -> Task[..., Receipt]:
     def shard(
         lake: Lake, spec: str, settings: Settings, label: str, counter: Counter, stopping: Stopping | None = None
     ) -> Receipt:
-        return (stopping or Stopping()).run(work(lake, lake.spec(spec), settings, counter.step))
+        stopping, known = stopping or Stopping(), lake.spec(spec)
+        with slots(settings, known.size, stopping.check) if teacher else nullcontext(settings) as granted:
+            return stopping.run(work(lake, known, granted, counter.step))
 
     return shard

@@ -92,6 +92,11 @@ class Stopping:
                 ended.exception()
             raise
 
+    def check(self) -> None:
+        """Raises StoppedError once `stop` was called: for whoever waits in a thread for something else."""
+        if self._stopped:
+            raise StoppedError("It was stopped; the same command goes on from here.")
+
     def stop(self) -> None:
         """End all that runs now, and all that would."""
         with self._lock:

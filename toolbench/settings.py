@@ -385,7 +385,18 @@ class WorkSettings(Section):
     workers: int = Field(default=4, ge=1, le=64)
     """Shards worked on at once."""
     retries: int = Field(default=3, ge=0, le=20)
-    """Tries again of a shard after a failure that may pass, with exponential backoff and jitter."""
+    """Tries again of a shard after a failure that may pass, with exponential backoff and jitter; and of a batch whose
+    worker died."""
+    dispatch: str = ""
+    """The deployment, `work-on-shards/shards`, to which a stage with many shards hands them in batches, for all workers
+    of its pool. Empty: the process that runs the stage works on all of them. Services that a run starts for itself are
+    this machine's alone: then nothing is handed out."""
+    batch_shards: int = Field(default=20, ge=1, le=100)
+    """Shards of one batch at most; a stage that has no more left than that hands nothing out."""
+    batches: int = Field(default=8, ge=1, le=64)
+    """Batches of one stage under way at once at most: how many workers it can keep busy."""
+    batch_patience: float = Field(default=30.0, ge=0)
+    """Seconds after which a batch that no worker has taken is worked on by the process that waits for it."""
 
 
 class Settings(BaseSettings):
