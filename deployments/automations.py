@@ -44,8 +44,8 @@ def crashed() -> AutomationCore:
     """A run that has crashed is started again, by whatever worker is there, and goes on from what is in the lake.
 
     It is scheduled again as it is, with its parameters. Its own count of starts bounds that: a run that takes its
-    worker down every time ends as Crashed, and one that never began is for somebody to look at. Runs without a deployment cannot be scheduled; batches of shards are left to
-    the run that waits for them.
+    worker down every time ends as Crashed, and one that never began is for somebody to look at. Runs without a
+    deployment cannot be scheduled; batches of shards are left to the run that waits for them.
     """
     known = _RUNS | {"prefect.run-count": [str(count) for count in range(1, RESTARTS + 1)]}
     return AutomationCore(

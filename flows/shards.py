@@ -9,24 +9,20 @@ from flows.dispatch import FLOW, Terms, settled
 from flows.parameters import Options
 from flows.stage import Threads, run_shards
 from tasks.annotate import annotate_shard
-from tasks.build import build_shard
 from tasks.compress import compress_shard
 from tasks.evaluate import compare_shard, vote_shard
 from tasks.generate import generate_shard
 from tasks.judge import judge_shard
-from tasks.screen import screen_shard
-from toolbench import compression, datasets, instructions, screening, solutions, tooleval
+from toolbench import compression, instructions, solutions, tooleval
 from toolbench.errors import UsageError
 from toolbench.lake import Lake
 from toolbench.tooleval import comparing, voting
 
-TASKS = {
+TASKS = {  # those that wait for a teacher; what only computes is done before another process has started
     compression.STAGE: compress_shard,
     instructions.STAGE: generate_shard,
     solutions.STAGE: annotate_shard,
     tooleval.STAGE: judge_shard,
-    datasets.STAGE: build_shard,
-    screening.STAGE: screen_shard,
     voting.STAGE: vote_shard,
     comparing.STAGE: compare_shard,
 }

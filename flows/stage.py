@@ -103,11 +103,11 @@ def run_shards(
 ) -> Outcome:
     """Receipts of all shards, in the order of `specs`: those that are there, and those the task makes now.
 
-    When the budget is used up no other is started, and the outcome has those that are left.
-    At most `work.workers` tasks are under way at once; where `work.dispatch` is set and the shards are many, other
-    workers take part (see `flows.dispatch`). When a shard fails for good the others are still finished, so
+    When the budget is used up no other is started, and the outcome has those that are left. At most `work.workers`
+    tasks are under way at once. When a shard fails for good the others are still finished, so
     that nothing paid for is lost; then its error is raised. After a TeacherError no other is started. `teacher`: the
-    stage asks the teacher, so that one that cannot be used is found out before any shard starts.
+    stage asks the teacher, so that one that cannot be used is found out before any shard starts; and if the shards are
+    many, and `work.dispatch` is set, other workers take part: see `flows.dispatch`.
     """
     started = time.monotonic()
     receipts, todo = _receipts(lake, specs)
@@ -120,7 +120,7 @@ def run_shards(
     counter = progress.Counter(stage, sum(s.size for s in todo))
     task = task.with_options(retries=settings.work.retries)
     with _ending_well() as stopped, _progress_artifact(stage, counter, skip=not todo) as tell:
-        given = terms(lake, settings) if len(todo) > settings.work.batch_shards else None
+        given = terms(lake, settings) if teacher and len(todo) > settings.work.batch_shards else None
         if given is not None:
             ourselves = partial(_work_on, lake, task, settings=settings, counter=counter, tell=tell)
             Dispatch(lake, given, settings, counter, tell, ourselves).run(todo)

@@ -46,6 +46,8 @@ def flow_of(deployment: dict[str, Any]) -> Flow[..., Any]:
     return found
 
 
+LIMITED = [d for d in DEPLOYMENTS if d["name"] != "shards"]
+"""All but the batches of shards: each of those that a worker can take is taken."""
 BY_FLOW = {flow_of(d).name: d for d in DEPLOYMENTS}
 
 
@@ -70,7 +72,7 @@ def of_lake(flow: str) -> dict[str, str]:
 def test_what_is_deployed() -> None:
     assert sorted(BY_FLOW) == [
         "add-category", "evaluate", "finetune-student", "housekeeping", "nightly-refresh", "publish-report",
-        "screen-apis", "train-retriever", "watch-inbox",
+        "screen-apis", "train-retriever", "watch-inbox", "work-on-shards",
     ]  # fmt: skip
     assert len(BY_FLOW) == len(DEPLOYMENTS)
 
@@ -81,6 +83,7 @@ def test_the_entrypoint_takes_the_parameters(deployment: dict[str, Any]) -> None
     required = set(flow.parameters.required) - set(deployment["parameters"])
     # What a deployment leaves open is asked for in the form, or comes with the event.
     asked = {"category": "Weather", "source": "openapi", "base": "./my-model"}
+    asked |= {"options": {}, "stage": "solutions", "shards": ["specs/solutions/0123456789abcdef.json"]}
     given = deployment["parameters"] | {name: asked[name] for name in required}
     validated = flow.validate_parameters(given)
     assert set(validated) >= set(flow.parameters.required)
@@ -93,7 +96,7 @@ def test_prefect_knows_every_word_of_it(deployment: dict[str, Any]) -> None:
     parts: list[tuple[type[BaseModel], dict[str, Any]]] = [
         (DeploymentConfig, deployment),
         (WorkPoolConfig, deployment["work_pool"]),
-        (ConcurrencyLimitSpec, deployment["concurrency_limit"]),
+        *((ConcurrencyLimitSpec, limit) for limit in [deployment.get("concurrency_limit")] if limit),
         *((RawScheduleConfig, schedule) for schedule in deployment.get("schedules", [])),
         *((DeploymentEventTrigger, trigger) for trigger in deployment.get("triggers", [])),
     ]
@@ -102,7 +105,7 @@ def test_prefect_knows_every_word_of_it(deployment: dict[str, Any]) -> None:
         assert set(part) <= set(model.model_fields), model.__name__
 
 
-@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda d: d["entrypoint"])
+@pytest.mark.parametrize("deployment", LIMITED, ids=lambda d: d["entrypoint"])
 def test_it_has_a_limit_of_its_own_and_its_schedules_are_valid(deployment: dict[str, Any]) -> None:
     assert deployment["concurrency_limit"]["limit"] == 1
     strategy = ConcurrencyLimitStrategy(deployment["concurrency_limit"]["collision_strategy"])

@@ -1,0 +1,151 @@
+"""The factory on many machines: real processes, killed, cut off and restarted in the middle of their work."""
+
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from many_machines import PREFECT, Stack, missing, until
+
+from toolbench.lake import Lake
+from toolbench.records import Instruction, Judgment, Solution
+
+LATENCY = 0.4
+"""Seconds that the teacher takes for an answer."""
+AT_ONCE, WORKERS = 2, 2
+"""Requests of one shard, and shards of one process, under way at once."""
+FLUSHED = 1.0
+"""Seconds after which an answer is in the journal, as promised."""
+SETTINGS = {
+    "TOOLBENCH_INSTRUCTIONS__TOTAL": "24",
+    "TOOLBENCH_INSTRUCTIONS__PER_COMBINATION": "4",
+    "TOOLBENCH_JUDGE__VOTES": "1",
+    "TOOLBENCH_WORK__SHARD_SIZE": "2",
+    "TOOLBENCH_WORK__BATCH_SHARDS": "5",
+    "TOOLBENCH_WORK__WORKERS": str(WORKERS),
+    "TOOLBENCH_TEACHER__MAX_CONCURRENCY": str(AT_ONCE),
+    "TOOLBENCH_CATALOGUE__TOOL_HOLDOUT": "0",
+    "TOOLBENCH_CATALOGUE__CATEGORY_HOLDOUT": "0",
+    "TOOLBENCH_SEED": "7",
+}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    if why := missing():
+        pytest.skip(why)
+    with Stack(tmp_path_factory.mktemp("machines"), SETTINGS, latency_ms=int(LATENCY * 1000)) as stack:
+        stack.bootstrap()
+        stack.switch_off("A dataset is evaluated", "A dataset is reported")  # two processes more, for another test
+        for name in ("one", "two"):
+            stack.worker(name)
+        yield stack
+
+
+@pytest.fixture
+def lake(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
+    """The factory's lake, as anybody sees it who has its address."""
+    import s3fs
+
+    for name, value in stack.environment.items():
+        if name.startswith("AWS_"):
+            monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    yield Lake(stack.lake)
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+def journaled(lake: Lake, spec: str = "") -> Counter[str]:
+    """How often each request to the teacher stands in the journals, of one shard or of all; rows that stand there twice
+    count once."""
+    rows: set[tuple[str, str, str, int]] = set()
+    for key, _ in lake.store.list(f"journals/{spec}" if spec else "journals"):
+        table = pq.ParquetFile(pa.BufferReader(lake.store.read(key))).read(["record", "kind", "request", "occurrence"])
+        for row in table.to_pylist():
+            if row["kind"] == "chat":
+                rows.add((key.split("/")[1], row["record"], row["request"], row["occurrence"]))
+    return Counter(request for _, _, request, _ in rows)
+
+
+def done(lake: Lake, stage: str) -> list[str]:
+    """Names of a stage's shards that have a receipt."""
+    keys = [key for key, _ in lake.store.list(f"specs/{stage}")]
+    there = {key for key, _ in lake.store.list("receipts")}
+    return [name for name in (Path(key).stem for key in keys) if f"receipts/{name}.json" in there]
+
+
+def paid_for_nothing(stack: Stack, lake: Lake, before: Counter[str]) -> int:
+    """Answers that were asked for again, since `before`; all that is in the journals was asked for."""
+    asked, kept = stack.asked(), journaled(lake)
+    assert not kept - asked
+    return sum((asked - kept).values()) - sum(before.values())
+
+
+def nothing_lost_nothing_double(lake: Lake, category: str, least: int = 10) -> None:
+    """Every instruction of a category has one solution, and every solution that was judged one judgment."""
+    snapshot = lake.snapshot()
+    instructions = [row.id for row in lake.pick(snapshot, Instruction, "category", {category})]
+    solutions = [row for row in lake.pick(snapshot, Solution, "category", {category})]
+    judgments = [row.solution_id for row in lake.rows(snapshot, Judgment)]
+    assert len(instructions) == len(set(instructions)) >= least
+    assert sorted(row.instruction_id for row in solutions) == sorted(instructions)
+    assert len(judgments) == len(set(judgments))
+    assert {row.id for row in solutions if row.final_answer} <= set(judgments)
+
+
+def test_all_is_deployed_and_an_event_adds_its_category_alone(stack: Stack, lake: Lake) -> None:
+    (schedule,) = stack.deployment("nightly")["schedules"]
+    assert schedule["active"]
+    assert schedule["schedule"]["cron"] == "0 2 * * *"
+    until(lambda: stack.runs("nightly"), "the scheduler made no runs of the night")
+    payload = json.dumps({"category": "Events", "source": stack.documents("Events", "Science")})
+    event = ["event", "emit", "toolbench.category.requested", "--resource-id", "toolbench.inbox.Events"]
+    subprocess.run([*PREFECT, *event, "--payload", payload], env=stack.environment, check=True, capture_output=True)
+    (run,) = until(lambda: stack.runs("on-demand"), "the event started nothing")
+    assert stack.ends(run["id"]) == "Completed", stack.logs(run["id"])
+    snapshot = lake.snapshot()
+    assert snapshot.flow == "add-category"
+    for table in ("apis", "instructions", "solutions", "conversations"):
+        assert {entry.partition.get("category") for entry in snapshot.entries(table)} == {"Events"}, table
+    nothing_lost_nothing_double(lake, "Events")
+    batches = stack.runs("shards")
+    assert batches, "its shards were not handed out"
+    assert all(len(run["parameters"]["shards"]) <= 5 for run in batches)
+    assert paid_for_nothing(stack, lake, Counter()) == 0
+
+
+def test_a_killed_worker_s_run_is_finished_by_the_other_and_no_shard_is_paid_for_twice(
+    stack: Stack, lake: Lake
+) -> None:
+    before = stack.asked() - journaled(lake)
+    finished = len(done(lake, "solutions"))
+    run = stack.start("on-demand", category="Finance", source=stack.documents("Finance"), options={})
+    until(lambda: len(done(lake, "solutions")) >= finished + 2, lambda: f"no shards: {stack.logs(run)}", every=0.5)
+    (victim,) = [w for w in stack.workers.values() if any(_runs(process, run) for process in w.family)]
+    killed = sum("prefect.engine" in " ".join(process.cmdline()) for process in victim.family)
+    victim.kill()
+    kept = {name: journaled(lake, name) for name in done(lake, "solutions")}
+    assert stack.ends(run) == "Completed", stack.logs(run)
+    states = stack.states(run)
+    assert states.index("Crashed") < states.index("AwaitingRetry") < states.index("Completed"), states
+    nothing_lost_nothing_double(lake, "Finance")
+    # What the dead processes were asking for, and what they had been answered within the last second.
+    lost = killed * AT_ONCE * WORKERS * (1 + int(FLUSHED / LATENCY))
+    assert paid_for_nothing(stack, lake, before) <= lost
+    # Of shards that were done nothing was asked again, be it one request.
+    assert {name: journaled(lake, name) for name in kept} == kept
+    asked = stack.asked()
+    assert all(asked[request] == journaled(lake)[request] for rows in kept.values() for request in rows)
+    stack.worker("three")
+
+
+def _runs(process: Any, run: str) -> bool:
+    try:
+        return bool(process.environ().get("PREFECT__FLOW_RUN_ID") == run)
+    except Exception:
+        return False
