@@ -279,6 +279,12 @@ class Stack:
         assert not done.returncode, done.stderr
         return done.stdout
 
+    def switch_off(self, *names: str) -> None:
+        """Automations that are not to act, as by the switch in the UI."""
+        for automation in self.post("/automations/filter", {"limit": 200}):
+            if automation["name"] in names:
+                self.client.patch(f"/automations/{automation['id']}", json={"enabled": False}).raise_for_status()
+
     def worker(self, name: str, *flags: str) -> Program:
         """A worker of the pool `cpu`, as the service worker-cpu starts it."""
         command = [*PREFECT, "worker", "start", "--pool", "cpu", "--type", "process", "--name", name]

@@ -90,7 +90,7 @@ def nothing_lost_nothing_double(lake: Lake, category: str, least: int = 10) -> N
     """Every instruction of a category has one solution, and every solution that was judged one judgment."""
     snapshot = lake.snapshot()
     instructions = [row.id for row in lake.pick(snapshot, Instruction, "category", {category})]
-    solutions = [row for row in lake.pick(snapshot, Solution, "category", {category})]
+    solutions = list(lake.pick(snapshot, Solution, "category", {category}))
     judgments = [row.solution_id for row in lake.rows(snapshot, Judgment)]
     assert len(instructions) == len(set(instructions)) >= least
     assert sorted(row.instruction_id for row in solutions) == sorted(instructions)
