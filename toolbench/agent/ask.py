@@ -14,6 +14,7 @@ from toolbench.lake import Lake, Snapshot
 from toolbench.records import Api, Outcome, Reply, Response, Step
 from toolbench.settings import Settings
 from toolbench.solutions import SearchResult, shown, solve
+from toolbench.solutions.mending import mended_response
 from toolbench.teacher import Teacher
 
 T = TypeVar("T")
@@ -145,7 +146,7 @@ class Agent:
 
     async def call(self, api: Api, arguments: str) -> Response:
         """The response to one call, shortened as a model is shown it; the chain of sources decides who answers."""
-        response = await self._chain.call(api, arguments)
+        response = mended_response(await self._chain.call(api, arguments))
         return shown(response, self.retriever.keys.get(api.id, ()), self.settings)
 
     async def _search(self, question: Question, settings: Settings, so_far: _SoFar) -> SearchResult:

@@ -8,6 +8,7 @@ from toolbench.agent.ask import Question
 from toolbench.prompts import load
 from toolbench.records import Message
 from toolbench.serving.requests import Asked, BadRequestError, asked_as
+from toolbench.solutions.mending import mended
 
 _PACKAGE = __name__.rpartition(".")[0]
 _SAID = 12_000
@@ -50,10 +51,10 @@ def question(request: Wanted, top: int) -> Question:
         raise BadRequestError("The last message must be the user's question, in words.", "messages")
     users = [message.content for message in earlier if message.role == "user" and message.content]
     return Question(
-        text=last.content or "",
+        text=mended(last.content or ""),
         top=request.toolbench.top or top,
-        before=users[-1][-_BEFORE:] if users else "",
-        context=_context(earlier),
+        before=mended(users[-1][-_BEFORE:]) if users else "",
+        context=mended(_context(earlier)),
     )
 
 

@@ -69,10 +69,11 @@ class Guard:
     def _known(self, host: str) -> bool:
         """An address in digits is nobody's name, so that no foreign page can have it lead here."""
         try:
-            name = (urlsplit(f"//{host}").hostname or "").casefold().rstrip(".")
+            parts = urlsplit(f"//{host}")
+            name = (parts.hostname or "").casefold().rstrip(".")
         except ValueError:
             return False
-        return name in self._hosts or _is_address(name)
+        return parts.netloc == host and "@" not in host and (name in self._hosts or _is_address(name))
 
     def _own(self, origin: str, host: str) -> bool:
         """A proxy before us may speak https where we do not."""

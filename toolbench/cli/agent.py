@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -84,7 +84,6 @@ def serve(
     """
     from toolbench.agent.app import KEYS, keys_of
     from toolbench.agent.app import serve as run
-    from toolbench.services import services
     from toolbench.serving.listening import check_address
 
     settings = o.settings(
@@ -99,7 +98,7 @@ def serve(
         catalogue__responses=responses,
     )
     check_address(host, bool(keys_of(settings.agent.api_keys.get_secret_value())), KEYS)
-    with services(settings) as effective, _opened(effective) as agent:
+    with _opened(settings, model=True) as agent:
         run(agent, host, port, announce("agent", host, until_eof, "/"))
 
 
@@ -112,21 +111,27 @@ def mcp(lake: o.Lake = None, top: Top = None, responses: o.Responses = None) -> 
     Example: claude mcp add toolbench -- toolbench agent mcp --lake /data/lake
     """
     from toolbench.agent.mcp_tools import over_stdio
-    from toolbench.services import services
 
     settings = o.settings(lake=lake, agent__top=top, catalogue__responses=responses)
-    with services(settings) as effective, _opened(effective) as agent:
+    with _opened(settings, model=False) as agent:
         asyncio.run(over_stdio(agent))
 
 
 @contextmanager
-def _opened(settings: Settings) -> Iterator["Agent"]:
-    """The agent over the newest snapshot. Raises ToolbenchError before anything listens."""
+def _opened(settings: Settings, model: bool) -> Iterator["Agent"]:
+    """The agent over the newest snapshot, with the services of our own that it takes: the hub, if its APIs are in the
+    lake, and the offline teacher, if a `model` is to answer. Raises ToolbenchError before anything listens."""
     from toolbench.agent import Agent, retriever
+    from toolbench.cli.apis import reachable
+    from toolbench.services import models
 
     lake = Lake(settings.lake)
-    with retriever(lake, published(lake, None)) as found:
-        yield Agent(found, settings)
+    with ExitStack() as stack:
+        found = stack.enter_context(retriever(lake, published(lake, None)))
+        effective = stack.enter_context(reachable(settings, found.apis.values()))
+        if model:
+            effective = stack.enter_context(models(effective))
+        yield Agent(found, effective)
 
 
 def _tell(event: "Event") -> None:

@@ -1,7 +1,7 @@
 """`toolbench apis`: the APIs of a catalogue, offered to others."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any
 
@@ -51,7 +51,7 @@ def serve(
         typer.echo(f"{len(apis)} APIs: http://{host}:{bound}/virtual (Ctrl-C stops it)")
         sys.stdout.flush()
 
-    with _reachable(chosen, apis) as found:
+    with reachable(chosen, apis) as found:
         shorten = shortener(place, view, found.compression.max_tokens)
         app_ = create_app(open_chain(found), apis, finder(apis), key=key, shorten=shorten)
         listen(app_, host, port, ready)
@@ -82,7 +82,7 @@ def shortener(lake: Lake, view: Snapshot, max_tokens: int) -> Callable[[Api, Any
     return lambda api, value: compress(value, keys.get(api.id, []), max_tokens)
 
 
-def _reachable(chosen: Settings, apis: Sequence[Api]) -> AbstractContextManager[Settings]:
+def reachable(chosen: Settings, apis: Collection[Api]) -> AbstractContextManager[Settings]:
     """Settings with the services of our own that answering may take: the demo hub, a teacher that simulates."""
     from toolbench.apis import sources
     from toolbench.demo import HOST

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from agent_lake import APIS, laid
 from click.testing import Result
 from typer.testing import CliRunner
-from workshop import Factory, Server, a_tool, an_api, settings_for, written
+from workshop import Factory, Server, settings_for, written
 
 from toolbench.agent import Asked, Event, Retrieved, ask, retrieve
 from toolbench.cli import app
@@ -20,12 +21,11 @@ from toolbench.dialogue import FINISH
 from toolbench.documents import document
 from toolbench.errors import LakeError, SourceError, TeacherError, ToolbenchError, UsageError
 from toolbench.lake import Draft, Lake, Snapshot, Spec
-from toolbench.records import Api, ResponseKeys, Step, Tool
-from toolbench.retriever import MODEL, Encoder, Index, train_in_lake
+from toolbench.records import Api, ResponseKeys, Step
+from toolbench.retriever import MODEL, Encoder, train_in_lake
 from toolbench.settings import Settings
 
 QUESTION = "Tell me the element with the symbol Au."
-APIS = [an_api("Sky", "rain"), an_api("Sea", "weather"), an_api("Songs", "lyrics"), an_api("Taxes", "income")]
 
 
 @pytest.fixture(scope="module")
@@ -38,20 +38,6 @@ def trained(factory: Factory, tiny_base: str, tmp_path_factory: pytest.TempPathF
     entry = train_in_lake(lake, lake.snapshot(), settings)
     lake.publish(Draft(models={MODEL: entry}), "test")
     return dataclasses.replace(factory, lake=lake, settings=settings)
-
-
-def laid(lake: Lake, base: str, folder: Path, apis: list[Api], gone: tuple[Api, ...] = ()) -> Snapshot:
-    """A lake with these APIs and an untrained retriever over them, and over some that the catalogue has lost."""
-    spec = Spec(stage="test", label="", partition={"category": "Weather"}, records=[], content="x", params={})
-    tools = list({api.tool_id: a_tool(api) for api in apis}.values())
-    draft = Draft()
-    draft.add([lake.finish(spec, {Api: apis, Tool: tools}, taken_in=0, passed_on=0)], ("apis", "tools"))
-    encoder = Encoder.load(base)
-    known = [*apis, *gone]
-    encoder.save(folder)
-    Index([a.id for a in known], encoder.encode([document(a) for a in known])).save(folder / "index")
-    draft.models[MODEL] = lake.put_model(MODEL, "spec", folder, {})
-    return lake.publish(draft, "test")
 
 
 def asked(lake: Lake, settings: Settings, question: str = QUESTION, top: int = 5) -> tuple[Asked, list[Event]]:

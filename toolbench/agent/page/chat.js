@@ -95,8 +95,8 @@ function busy(now) {
 
 function locked(now) {
   at("unlock").hidden = !now;
-  at("ask").hidden = now;
-  at(now ? "key" : "question").focus();
+  at("foot").hidden = now;
+  if (!running) at(now ? "key" : "question").focus();
 }
 
 async function about() {

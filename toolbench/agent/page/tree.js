@@ -22,6 +22,7 @@ export class Proposed {
     this.list = element("ol");
     this.box.append(this.title, this.list);
     this.box.hidden = true;
+    this.box.open = matchMedia("(min-width: 52rem)").matches;
   }
 
   add(api) {
