@@ -360,7 +360,7 @@ class BudgetSettings(Section):
 class AgentSettings(Section):
     """Answering questions with no APIs given, for others: `toolbench agent serve`."""
 
-    top: int = Field(default=5, ge=1, le=100)
+    top: int = Field(default=5, ge=1, le=1000)
     """APIs that the retriever proposes for a question."""
     api_keys: SecretStr = SecretStr("")
     """Keys of clients, separated by commas; empty: no key is asked for, and only this machine may ask."""

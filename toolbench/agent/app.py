@@ -76,6 +76,7 @@ def create_app(agent: Agent, host: str = "127.0.0.1") -> "Starlette":
             Route("/mcp", Keyed(tools.handle_request, keys)),
             Mount("/", StaticFiles(directory=_PAGE, html=True)),
         ],
+        exception_handlers={404: _not_there, 405: _not_there},
         middleware=[Middleware(Guard, (host, *limits.hosts), origins), *([cors] if origins else [])],
         lifespan=lifespan,
     )
@@ -117,6 +118,12 @@ def _about(agent: Agent) -> dict[str, Any]:
         "method": agent.settings.search.method,
         "teacher": agent.settings.teacher.model,
     }
+
+
+async def _not_there(request: "Request", error: Exception) -> "Response":
+    status = getattr(error, "status_code", 404)
+    message = f"There is nothing at {request.url.path} for {request.method}: see /v1/chat/completions, /mcp and /."
+    return failure(status, message, "invalid_request_error", "not_found", headers=getattr(error, "headers", None))
 
 
 def _no_model(name: str) -> "Response":

@@ -46,7 +46,10 @@ class Guard:
 
         async def guarded(message: "Message") -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), *_HEADERS]}
+                given = list(message.get("headers", ()))
+                # Asked after each time: a page of one version must not meet a script of another.
+                fresh = [] if any(name == b"cache-control" for name, _ in given) else [(b"cache-control", b"no-cache")]
+                message = {**message, "headers": [*given, *fresh, *_HEADERS]}
             await send(message)
 
         refusal = self._refusal(scope)

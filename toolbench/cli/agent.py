@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Ask, with no APIs given; or let others ask.")
 
-Top = Annotated[int | None, typer.Option(min=1, max=100, help="APIs that the retriever proposes; 5 by default.")]
+Top = Annotated[int | None, typer.Option(min=1, max=1000, help="APIs that the retriever proposes; 5 by default.")]
 Method = Annotated[
     Literal["dfsdt", "react", "ranked"] | None,
     typer.Option(help="How is searched: depth-first with back-tracking (dfsdt), one chain (react), ranked."),

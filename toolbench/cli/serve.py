@@ -81,7 +81,8 @@ def announce(name: str, host: str, until_eof: bool, path: str) -> Callable[[int]
             threading.Thread(target=_stop_at_eof, daemon=True).start()
             typer.echo(json.dumps({"port": port}))
         else:
-            typer.echo(f"{name}: http://{host}:{port}{path} (Ctrl-C stops it)")
+            place = f"[{host}]" if ":" in host else host
+            typer.echo(f"{name}: http://{place}:{port}{path} (Ctrl-C stops it)")
         sys.stdout.flush()
 
     return ready

@@ -24,7 +24,7 @@ class Place:
     teacher_url: str
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def place(tiny_base: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A lake of four APIs, with an untrained retriever."""
     folder = tmp_path_factory.mktemp("agent")

@@ -115,6 +115,12 @@ def test_every_answer_says_what_a_page_may_do(url: str, path: str) -> None:
     assert headers["x-content-type-options"] == "nosniff"
 
 
+def test_what_there_is_not_is_said_in_openais_shape(url: str) -> None:
+    for method, path, status in (("GET", "/v1/chat/completions", 405), ("POST", "/v1/embeddings", 404)):
+        answer = httpx.request(method, url + path)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, "not_found")
+
+
 @pytest.mark.parametrize("path", ["/../app.py", "/%2e%2e/app.py", "/..%2fapp.py", "/__init__.py"])
 def test_only_the_page_is_served(url: str, path: str) -> None:
     assert httpx.get(url + path).status_code == 404

@@ -189,10 +189,9 @@ def test_the_policy_stops_what_would_slip_through(chromium: "Browser", url: str)
         "document.body.insertAdjacentHTML('beforeend', '<b>x</b>')",
         "document.createElement('img').setAttribute('onerror', 'document.title = 1')",
         "document.createElement('script').text = 'document.title = 1'",
-        "eval('document.title = 1')",
     )
     for sink in sinks:
-        with pytest.raises(Exception, match="Trusted|unsafe-eval"):
+        with pytest.raises(Exception, match="Trusted"):
             page.evaluate(f"() => {{ {sink} }}")
     assert page.title() == "toolbench agent"
     refused = page.evaluate("fetch('http://127.0.0.1:9/').then(() => 'sent', (error) => error.name)")

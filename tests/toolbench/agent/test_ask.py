@@ -200,6 +200,23 @@ def test_the_command_prints_apis_calls_and_the_answer(
     assert "196.97" in lines[-1]
 
 
+def test_the_command_can_choose_how_to_search(
+    trained: Factory,
+    hub_server: Server,
+    start_teacher: Callable[..., Server],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("TOOLBENCH_SEARCH__MAX_DEPTH", "2")
+    asked_by = {}
+    for method in ("react", "dfsdt"):
+        silent = start_teacher(refusal_rate=1.0)
+        flags = ("--lake", trained.lake.uri, "--base-url", f"{silent.url}/v1", "--method", method)
+        assert isinstance(command(monkeypatch, hub_server.url, tmp_path, QUESTION, *flags).exception, ToolbenchError)
+        asked_by[method] = silent.asked()
+    assert asked_by == {"react": 1, "dfsdt": 2}, "only a tree is searched on"
+
+
 def test_the_command_without_an_answer_is_1_in_one_sentence(
     trained: Factory,
     hub_server: Server,
