@@ -35,7 +35,7 @@ def create_app(agent: Agent, host: str = "127.0.0.1") -> "Starlette":
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.cors import CORSMiddleware
-    from starlette.responses import JSONResponse
+    from starlette.responses import FileResponse, JSONResponse
     from starlette.routing import Mount, Route
     from starlette.staticfiles import StaticFiles
 
@@ -64,6 +64,9 @@ def create_app(agent: Agent, host: str = "127.0.0.1") -> "Starlette":
     async def health(_: "Request") -> "Response":
         return JSONResponse({"status": "ok", "key": bool(keys)})
 
+    async def page(_: "Request") -> "Response":
+        return FileResponse(_PAGE / "index.html")
+
     origins = list(limits.origins)
     methods = ["GET", "POST", "DELETE"]
     cors = Middleware(CORSMiddleware, allow_origins=origins, allow_methods=methods, allow_headers=_CORS)
@@ -74,7 +77,8 @@ def create_app(agent: Agent, host: str = "127.0.0.1") -> "Starlette":
             Route("/v1/models/{name}", model),
             Route("/health", health),
             Route("/mcp", Keyed(tools.handle_request, keys)),
-            Mount("/", StaticFiles(directory=_PAGE, html=True)),
+            Route("/", page),
+            Mount("/page", StaticFiles(directory=_PAGE)),
         ],
         exception_handlers={404: _not_there, 405: _not_there},
         middleware=[Middleware(Guard, (host, *limits.hosts), origins), *([cors] if origins else [])],

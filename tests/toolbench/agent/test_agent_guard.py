@@ -24,7 +24,7 @@ PLACES = [("POST", "/v1/chat/completions"), ("GET", "/v1/models"), ("GET", "/v1/
 
 @pytest.fixture(scope="module")
 def keyed(start: Callable[..., str]) -> str:
-    return start(agent={"keys": "sesame, other"})
+    return start(agent={"api_keys": "sesame, other"})
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_no_page_is_allowed_by_default(url: str) -> None:
     assert "access-control-allow-origin" not in answer.headers
 
 
-@pytest.mark.parametrize("path", ["/", "/chat.js", "/health", "/v1/models", "/nowhere", "/../app.py"])
+@pytest.mark.parametrize("path", ["/", "/page/chat.js", "/health", "/v1/models", "/nowhere", "/../app.py"])
 def test_every_answer_says_what_a_page_may_do(url: str, path: str) -> None:
     headers = httpx.get(url + path).headers
     policy = headers["content-security-policy"]
@@ -121,7 +121,9 @@ def test_what_there_is_not_is_said_in_openais_shape(url: str) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, "not_found")
 
 
-@pytest.mark.parametrize("path", ["/../app.py", "/%2e%2e/app.py", "/..%2fapp.py", "/__init__.py"])
+@pytest.mark.parametrize(
+    "path", ["/../app.py", "/page/../app.py", "/page/%2e%2e/app.py", "/page/..%2fapp.py", "/page/"]
+)
 def test_only_the_page_is_served(url: str, path: str) -> None:
     assert httpx.get(url + path).status_code == 404
 

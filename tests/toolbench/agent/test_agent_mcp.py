@@ -96,7 +96,7 @@ def test_only_hosts_and_methods_that_settings_name_are_called(start: Callable[..
 
 
 def test_the_key_of_the_server_is_asked_for(start: Callable[..., str]) -> None:
-    keyed = start(agent={"keys": "sesame"})
+    keyed = start(agent={"api_keys": "sesame"})
 
     async def listed(client: mcp.Client) -> int:
         return len((await client.list_tools()).tools)

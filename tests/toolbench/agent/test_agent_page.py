@@ -125,7 +125,7 @@ def test_the_key_is_asked_for_and_kept_in_the_tab(
     page: "Page", chromium: "Browser", start: Callable[..., str], teacher: Scripted
 ) -> None:
     teacher.says(FINE)
-    keyed = start(agent={"keys": "sesame"})
+    keyed = start(agent={"api_keys": "sesame"})
     page.goto(keyed)
     expect(page.get_by_label("Your question")).not_to_be_visible()
     page.get_by_label("Key of this server").fill("sesame")
