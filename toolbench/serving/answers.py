@@ -41,7 +41,7 @@ def bad_request(error: BadRequestError) -> "Response":
 
 def unauthorised(request: "Request", keys: Sequence[str]) -> "Response | None":
     """The refusal of a request that carries none of `keys` as bearer token; None if it may go on, or there are none."""
-    given = request.headers.get("authorization", "").removeprefix("Bearer ").strip().encode()
+    given = request.headers.get("authorization", "").removeprefix("Bearer ").strip().encode("latin-1")
     # All are compared, so that the time taken tells nothing.
     if not keys or sum(hmac.compare_digest(given, key.encode()) for key in keys):
         return None
@@ -70,11 +70,16 @@ def event(value: Mapping[str, Any]) -> str:
 
 
 async def body(request: "Request", most: int) -> bytes:
-    """The request's body. Raises BadRequestError if it has more than `most` bytes."""
+    """The request's body. Raises BadRequestError if it has more than `most` bytes, or the client left meanwhile."""
+    from starlette.requests import ClientDisconnect
+
     parts, size = [], 0
-    async for part in request.stream():
-        parts.append(part)
-        size += len(part)
-        if size > most:
-            raise BadRequestError(f"The request has more than {most} bytes.", status=413)
+    try:
+        async for part in request.stream():
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                raise BadRequestError(f"The request has more than {most} bytes.", status=413)
+    except ClientDisconnect:
+        raise BadRequestError("The request ended before it was complete.") from None
     return b"".join(parts)

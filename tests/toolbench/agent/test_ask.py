@@ -21,7 +21,7 @@ from toolbench.dialogue import FINISH
 from toolbench.documents import document
 from toolbench.errors import LakeError, SourceError, TeacherError, ToolbenchError, UsageError
 from toolbench.lake import Draft, Lake, Snapshot, Spec
-from toolbench.records import Api, ResponseKeys, Step
+from toolbench.records import Api, ResponseKeys, Step, Verdict
 from toolbench.retriever import MODEL, Encoder, train_in_lake
 from toolbench.settings import Settings
 
@@ -152,6 +152,22 @@ def test_an_api_that_the_catalogue_lost_gives_its_place_to_the_next(lake: Lake, 
         found = retrieve(lake, snapshot, question, 2)
         assert {f.api.id for f in found} == {a.id for a in APIS[:2]}
         assert np.diff([f.score for f in found])[0] <= 0
+
+
+def test_an_api_that_screening_retired_is_not_proposed(lake: Lake, tiny_base: str, tmp_path: Path) -> None:
+    laid(lake, tiny_base, tmp_path / "model", APIS)
+    verdicts = [
+        Verdict(
+            id=api.id, tool_id=api.tool_id, category=api.category, verdict="dead", reason="gone", evidence="[]",
+            calls=1, night="2026-01-01", failed_nights=n + 1, retired=n == 3,
+        )
+        for n, api in enumerate(APIS)
+    ]  # fmt: skip
+    spec = Spec(stage="screening", label="", partition={"category": "Weather"}, records=[], content="", params={})
+    draft = Draft()
+    draft.add([lake.finish(spec, {Verdict: verdicts}, taken_in=4, passed_on=4)], ("verdicts",))
+    found = retrieve(lake, lake.publish(draft, "test"), "income tax", 10)
+    assert {f.api.id for f in found} == {a.id for a in APIS[:3]}
 
 
 def test_what_cannot_be_asked_is_one_sentence(trained: Factory, lake: Lake, tiny_base: str, tmp_path: Path) -> None:

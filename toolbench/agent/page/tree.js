@@ -3,6 +3,10 @@
 const SOURCES = {
   live: "live", recorded: "recorded", server: "tool server", simulated: "simulated", none: "",
 };
+const STATUS = {
+  1: "no such function", 2: "bad input", 5: "no answer in time", 6: "not found or not working", 7: "unauthorised",
+  8: "not subscribed", 9: "too many requests", 10: "rate limit", 11: "an error", 12: "not sent",
+};
 const GAVE_UP = 4, FAILED = -1;
 
 /** An element with a class and a text. */
@@ -121,7 +125,7 @@ function call(step) {
   if (step.observation === null) return found;
   const box = element("details", "response");
   const title = element("summary");
-  title.append(element("span", "", step.status === 0 ? "Response" : `Failed, status ${step.status}`));
+  title.append(element("span", "", step.status === 0 ? "Response" : `Failed: ${STATUS[step.status] ?? step.status}`));
   if (SOURCES[step.source]) title.append(element("span", `tag ${step.source}`, SOURCES[step.source]));
   box.append(title, text(step.observation));
   box.open = step.status !== 0;
