@@ -26,23 +26,25 @@ class Gate:
     def __init__(self, at_once: int, waiting: int) -> None:
         self._at_once, self._most = at_once, waiting
         self._turns = asyncio.Semaphore(at_once)
-        self._waiting = 0
+        self.working = self.waiting = 0
         self._mean = 0.0
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Waits for a turn, and has it for the length of the block. Raises FullError if too many wait."""
-        if self._turns.locked() and self._waiting >= self._most:
+        if self._turns.locked() and self.waiting >= self._most:
             raise FullError(self._pause())
-        self._waiting += 1
+        self.waiting += 1
         try:
             await self._turns.acquire()
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
         started = time.monotonic()
+        self.working += 1
         try:
             yield
         finally:
+            self.working -= 1
             self._turns.release()
             took = time.monotonic() - started
             self._mean = took if not self._mean else (1 - _WEIGHT) * self._mean + _WEIGHT * took

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -33,6 +36,21 @@ def laid(lake: Lake, base: str, folder: Path, apis: list[Api], gone: tuple[Api, 
     return lake.publish(draft, "test")
 
 
+def until(true: Callable[[], bool]) -> None:
+    """Waits until something is so; fails after a while."""
+    for _ in range(3000):
+        if true():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came to that")
+
+
+def under_way(url: str) -> tuple[int, int]:
+    """How many questions the server works on, and how many wait."""
+    said = httpx.get(f"{url}/health").json()
+    return said["working"], said["waiting"]
+
+
 def calling(function: str, arguments: Any, thought: str | None = None) -> dict[str, Any]:
     """A reply that calls a function."""
     text = arguments if isinstance(arguments, str) else json.dumps(arguments)
@@ -54,27 +72,43 @@ RAIN = calling("rain_for_sky", {"city": "Oslo"}, "I look at the sky.")
 FINE = answering("It will rain in Oslo.", "That is enough.")
 
 
-class Scripted:
+ALL = 1 << 30
+
+
+class Held:
+    """An application whose chat requests are answered up to the `allowed`-th only; the others wait."""
+
+    def __init__(self, app: Any) -> None:
+        self.app, self.came, self.allowed = app, 0, ALL
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"].endswith("/chat/completions"):
+            self.came += 1
+            number = self.came
+            while number > self.allowed:
+                await asyncio.sleep(0.01)
+        await self.app(scope, receive, send)
+
+
+class Scripted(Held):
     """A chat endpoint that gives one reply after the other, and the last one for ever; it remembers what was asked."""
 
     def __init__(self) -> None:
+        super().__init__(Starlette(routes=[Route("/v1/chat/completions", self._chat, methods=["POST"])]))
         self.replies: list[dict[str, Any]] = []
         self.asked: list[dict[str, Any]] = []
         self.delay = 0.0
-        self.status = 200
-        self.app = Starlette(routes=[Route("/v1/chat/completions", self._chat, methods=["POST"])])
 
-    def says(self, *replies: dict[str, Any], delay: float = 0.0, status: int = 200) -> None:
-        """From now on."""
-        self.replies, self.asked, self.delay, self.status = list(replies), [], delay, status
+    def says(self, *replies: dict[str, Any], delay: float = 0.0, allowed: int = ALL) -> None:
+        """From now on, `delay` seconds after each question."""
+        self.replies, self.asked, self.delay = list(replies), [], delay
+        self.came, self.allowed = 0, allowed
 
     async def _chat(self, request: Request) -> JSONResponse:
         body = await request.json()
         at = min(len(self.asked), len(self.replies) - 1)
         self.asked.append(body)
         await asyncio.sleep(self.delay)
-        if self.status != 200:
-            return JSONResponse({"error": {"message": "no"}}, self.status)
         message = self.replies[at]
         reason = "tool_calls" if message.get("tool_calls") else "stop"
         choice = {"index": 0, "message": message, "finish_reason": reason}

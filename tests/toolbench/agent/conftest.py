@@ -31,7 +31,7 @@ def place(tiny_base: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     lake = Lake(str(folder / "lake"))
     snapshot = laid(lake, tiny_base, Path(folder / "model"), APIS)
     teacher = Scripted()
-    server = Server(teacher.app)
+    server = Server(teacher)
     with retriever(lake, snapshot) as found:
         yield Place(lake, found, teacher, server.url)
     server.stop()

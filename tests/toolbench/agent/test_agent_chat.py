@@ -1,8 +1,7 @@
 """The agent behind OpenAI's chat endpoint, asked with OpenAI's client."""
 
+import http.client
 import json
-import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from agent_lake import APIS, FINE, RAIN, Scripted, answering, calling, giving_up
+from agent_lake import ALL, APIS, FINE, RAIN, Scripted, answering, calling, giving_up, under_way, until
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Will it rain in Oslo?"}]
 ASKED: dict[str, Any] = {"model": "toolbench-agent", "messages": MESSAGES}
@@ -24,13 +23,11 @@ def post(url: str, **changes: Any) -> httpx.Response:
     return httpx.post(f"{url}/v1/chat/completions", content=json.dumps({**ASKED, **changes}), timeout=30)
 
 
-def until(true: Callable[[], bool]) -> None:
-    """Waits until something is so; fails after a while."""
-    for _ in range(1000):
-        if true():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it never came to that")
+def leaving(url: str, **changes: Any) -> http.client.HTTPConnection:
+    """A client that has asked and does not wait; closing it is leaving."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+    connection.request("POST", "/v1/chat/completions", json.dumps({**ASKED, **changes}))
+    return connection
 
 
 def test_an_answer_comes_with_the_way_to_it(url: str, teacher: Scripted) -> None:
@@ -98,14 +95,18 @@ def test_what_was_said_before_is_context_and_not_the_task(url: str, teacher: Scr
     for text in ("Be brief.", "User: Which songs are about rain?", "Assistant: Purple Rain."):
         assert text in system["content"]
     client(url).chat.completions.create(**ASKED)
-    assert system["content"].startswith(teacher.asked[1]["messages"][0]["content"]), "alone, there is no context"
+    assert "Before this task" in system["content"]
+    assert "Before this task" not in teacher.asked[1]["messages"][0]["content"], "alone, there is no context"
 
 
-def test_an_api_of_the_question_before_is_proposed_again(place: Any) -> None:
-    alone = place.found.find("find the lyrics of the song", 1)
-    assert place.found.find("weather", 1)[0].api.id != alone[0].api.id
-    both = place.found.find("weather", 2, before="find the lyrics of the song")
-    assert max(found.score for found in both) >= place.found.find("weather", 1)[0].score
+def test_for_a_follow_up_an_api_may_be_near_to_both_questions(place: Any) -> None:
+    def scores(*words: str) -> dict[str, float]:
+        return {found.api.id: found.score for found in place.found.find(*words[:1], 4, *words[1:])}
+
+    before, question = "find the lyrics of the song", "weather"
+    alone, both = scores(question), scores(f"{before}\n{question}")
+    assert alone != both
+    assert scores(question, before) == {api: max(alone[api], both[api]) for api in alone}
 
 
 def test_a_request_can_choose(url: str, teacher: Scripted) -> None:
@@ -194,12 +195,10 @@ def test_who_comes_when_all_places_are_taken_is_told_when_to_come_again(
     start: Callable[..., str], teacher: Scripted
 ) -> None:
     busy = start(agent={"concurrency": 1, "queue": 1})
-    teacher.says(FINE, delay=0.6)
+    teacher.says(FINE, allowed=0)
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(post, busy)
-        until(lambda: len(teacher.asked) == 1)
-        waiting = pool.submit(post, busy)
-        time.sleep(0.2)
+        answers = [pool.submit(post, busy) for _ in range(2)]
+        until(lambda: under_way(busy) == (1, 1) and teacher.came == 1)
         for stream in (False, True):
             refused = post(busy, stream=stream)
             assert refused.status_code == 429
@@ -207,8 +206,10 @@ def test_who_comes_when_all_places_are_taken_is_told_when_to_come_again(
             assert refused.json()["error"]["code"] == "rate_limit_exceeded"
         with pytest.raises(openai.RateLimitError):
             client(busy).chat.completions.create(**ASKED)
-        assert len(teacher.asked) == 1, "one at a time"
-        assert [first.result().status_code, waiting.result().status_code] == [200, 200]
+        assert teacher.came == 1, "one at a time"
+        teacher.allowed = ALL
+        assert [answer.result().status_code for answer in answers] == [200, 200]
+    assert under_way(busy) == (0, 0)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -216,57 +217,50 @@ def test_when_the_client_leaves_the_model_is_asked_nothing_more(
     start: Callable[..., str], teacher: Scripted, stream: bool
 ) -> None:
     one = start(agent={"concurrency": 1, "queue": 0}, search={"max_calls": 200, "max_depth": 200})
-    teacher.says(*[calling("rain_for_sky", {"city": f"c{n}"}) for n in range(200)], delay=0.05)
-    leaving = httpx.Client()
-    if stream:
-        with leaving.stream("POST", f"{one}/v1/chat/completions", json={**ASKED, "stream": True}) as answer:
-            for line in answer.iter_lines():
-                if '"observation":"{' in line:
-                    break
-    else:
-        with pytest.raises(httpx.ReadTimeout):
-            leaving.post(f"{one}/v1/chat/completions", json=ASKED, timeout=0.5)
-    leaving.close()
-    seen = len(teacher.asked)
-    assert seen >= 1
-    time.sleep(0.3)
-    after = len(teacher.asked)
-    assert after <= seen + 2, "what was under way may end"
-    time.sleep(0.5)
-    assert len(teacher.asked) == after
+    teacher.says(*[calling("rain_for_sky", {"city": f"c{n}"}) for n in range(200)], allowed=3)
+    connection = leaving(one, stream=stream)
+    until(lambda: teacher.came == 4)
+    connection.close()
+    teacher.allowed = ALL  # the reply under way comes
+    until(lambda: under_way(one) == (0, 0))
+    assert len(teacher.asked) == 4
     teacher.says(FINE)
     assert post(one).status_code == 200, "the place is free again"
+    assert len(teacher.asked) == 1
 
 
 def test_who_leaves_the_queue_is_not_worked_on(start: Callable[..., str], teacher: Scripted) -> None:
     one = start(agent={"concurrency": 1, "queue": 1})
-    teacher.says(FINE, delay=0.8)
+    teacher.says(FINE, allowed=0)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(post, one)
-        until(lambda: len(teacher.asked) == 1)
-        with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{one}/v1/chat/completions", json=ASKED, timeout=0.2)
+        until(lambda: under_way(one) == (1, 0))
+        connection = leaving(one)
+        until(lambda: under_way(one) == (1, 1))
+        connection.close()
+        until(lambda: under_way(one) == (1, 0))
+        teacher.allowed = ALL
         assert first.result().status_code == 200
-    time.sleep(0.3)
-    assert len(teacher.asked) == 1
+    assert under_way(one) == (0, 0)
+    assert teacher.came == 1
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_after_the_time_for_a_question_there_is_what_was_found(
     start: Callable[..., str], teacher: Scripted, stream: bool
 ) -> None:
-    short = start(agent={"seconds": 0.7}, search={"max_calls": 200, "max_depth": 200})
+    short = start(agent={"seconds": 1.5}, search={"max_calls": 200, "max_depth": 200})
     teacher.says(*[calling("rain_for_sky", {"city": f"c{n}"}) for n in range(200)], delay=0.1)
     answer = post(short, stream=stream)
-    assert answer.status_code == 200
+    assert under_way(short) == (0, 0)
     seen = len(teacher.asked)
-    assert "No answer was found (no answer within 0.7 seconds)." in answer.text
+    assert answer.status_code == 200
+    assert "No answer was found (no answer within 1.5 seconds)." in answer.text
     if not stream:
         made = answer.json()
         assert made["choices"][0]["finish_reason"] == "length"
-        assert made["usage"]["total_tokens"] >= 110
+        assert made["usage"]["total_tokens"] in (110 * seen, 110 * (seen - 1))
         assert made["toolbench"]["steps"]
-    time.sleep(0.4)
     assert len(teacher.asked) == seen
 
 
@@ -308,13 +302,9 @@ def test_a_bug_is_told_without_its_details(
 
 def test_questions_are_answered_side_by_side(start: Callable[..., str], teacher: Scripted) -> None:
     many = start(agent={"concurrency": 8})
-    teacher.says(FINE, delay=0.2)
-    gate = threading.Barrier(8)
-
-    def one(_: int) -> int:
-        gate.wait()
-        return post(many).status_code
-
+    teacher.says(FINE, allowed=0)
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(one, range(8))) == [200] * 8
-    assert len(teacher.asked) == 8
+        answers = [pool.submit(post, many) for _ in range(8)]
+        until(lambda: teacher.came == 8)
+        teacher.allowed = ALL
+        assert [answer.result().status_code for answer in answers] == [200] * 8

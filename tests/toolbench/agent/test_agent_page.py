@@ -2,17 +2,17 @@
 
 import dataclasses
 import json
-import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from agent_lake import APIS, FINE, RAIN, Scripted, answering, calling, giving_up, laid
-from workshop import Server, offline, settings_for
+from agent_lake import ALL, APIS, FINE, RAIN, Held, Scripted, answering, calling, giving_up, laid, under_way, until
+from workshop import Server, settings_for
 
 from toolbench.agent import Agent, retriever
 from toolbench.agent.app import create_app
 from toolbench.lake import Lake
+from toolbench.teacher.offline import create_app as create_teacher
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -33,20 +33,22 @@ def ask(page: "Page", question: str) -> None:
 
 
 def test_the_answer_of_the_offline_teacher_streams(page: "Page", start: Callable[..., str]) -> None:
-    slow = offline(latency_ms=700)
-    page.goto(start(teacher={"base_url": f"{slow.url}/v1"}))
+    held = Held(create_teacher())
+    server = Server(held)
+    held.allowed = 1
+    page.goto(start(teacher={"base_url": f"{server.url}/v1"}))
     expect(page.locator("#about")).to_have_text("4 APIs (snapshot 1), model offline-teacher, search dfsdt")
     ask(page, "How much rain will Oslo have?")
     expect(page.get_by_text("4 APIs proposed")).to_be_visible()
-    expect(page.locator(".text")).to_have_text("")
     expect(page.locator(".step")).to_have_count(1)
     expect(page.locator(".note")).to_have_text("Searching… 1 step")
+    expect(page.locator(".tag.simulated")).to_have_text("simulated")
     assert page.locator(".text").text_content() == "", "the tree grows before there is an answer"
+    held.allowed = ALL
     expect(page.locator(".text")).not_to_have_text("")
     expect(page.locator(".note")).to_have_text("2 steps, 2 replies of the model")
-    expect(page.locator(".tag.simulated").first).to_have_text("simulated")
     expect(page.get_by_role("status")).to_contain_text("Answer: ")
-    slow.stop()
+    server.stop()
 
 
 def test_the_tree_shows_where_the_search_went_back(page: "Page", url: str, teacher: Scripted) -> None:
@@ -96,10 +98,11 @@ def test_it_is_used_by_keys_alone_and_goes_on_talking(page: "Page", url: str, te
 
 @pytest.mark.parametrize("how", ["button", "Escape"])
 def test_stop_ends_the_search(page: "Page", url: str, teacher: Scripted, how: str) -> None:
-    teacher.says(*[calling("rain_for_sky", {"city": f"c{n}"}) for n in range(99)], delay=0.3)
+    teacher.says(*[calling("rain_for_sky", {"city": f"c{n}"}) for n in range(99)], allowed=2)
     page.goto(url)
     ask(page, "Will it rain in Oslo?")
-    expect(page.locator(".step").first).to_be_visible()
+    expect(page.locator(".step")).to_have_count(2)
+    until(lambda: teacher.came == 3)
     stop = page.get_by_role("button", name="Stop")
     expect(stop).to_be_focused()
     if how == "button":
@@ -108,10 +111,20 @@ def test_stop_ends_the_search(page: "Page", url: str, teacher: Scripted, how: st
         page.keyboard.press("Escape")
     expect(page.locator(".note")).to_have_text("Stopped.")
     expect(page.get_by_label("Your question")).to_have_value("Will it rain in Oslo?")
-    time.sleep(0.4)
-    seen = len(teacher.asked)
-    time.sleep(0.5)
-    assert len(teacher.asked) == seen
+    teacher.allowed = ALL  # the reply under way comes
+    until(lambda: under_way(url) == (0, 0))
+    assert len(teacher.asked) == 3
+
+
+def test_who_reads_the_tree_is_not_taken_away_by_the_answer(page: "Page", url: str, teacher: Scripted) -> None:
+    teacher.says(RAIN, FINE, allowed=1)
+    page.goto(url)
+    ask(page, "Will it rain in Oslo?")
+    response = page.locator(".response summary")
+    response.focus()
+    teacher.allowed = ALL
+    expect(page.locator(".text")).to_have_text("It will rain in Oslo.")
+    expect(response).to_be_focused()
 
 
 def test_a_failure_is_said_and_the_question_kept(page: "Page", start: Callable[..., str]) -> None:

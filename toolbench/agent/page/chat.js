@@ -86,11 +86,14 @@ function broken(place, error, question) {
 }
 
 function busy(now) {
+  const here = document.activeElement;
+  // Who reads the tree meanwhile is left there.
+  const idle = here === at("stop") || here === document.body;
   at("stop").hidden = !now;
   at("send").hidden = now;
   at("turns").setAttribute("aria-busy", String(now));
   if (now) at("stop").focus();
-  else if (at("unlock").hidden) at("question").focus();
+  else if (idle && at("unlock").hidden) at("question").focus();
 }
 
 function locked(now) {

@@ -136,7 +136,7 @@ function call(step) {
 function text(observation) {
   const box = element("pre", "", observation);
   box.tabIndex = 0;
-  box.setAttribute("role", "region");
+  box.setAttribute("role", "group");
   box.setAttribute("aria-label", "Response");
   return box;
 }
