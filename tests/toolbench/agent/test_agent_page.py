@@ -24,6 +24,7 @@ BACK = [RAIN, giving_up("That leads nowhere."), calling("weather_for_sea", {"cit
 def expect(what: Any) -> Any:
     from playwright.sync_api import expect as playwrights
 
+    playwrights.set_options(timeout=20_000)
     return playwrights(what)
 
 
