@@ -19,7 +19,7 @@ ASKED = {"model": "toolbench-agent", "messages": [{"role": "user", "content": "H
 def served(place: Any) -> Iterator[str]:
     """The server with its own offline teacher, and with a key."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TOOLBENCH_", "OPENAI_"))}
-    environment |= {"TOOLBENCH_AGENT__KEYS": "sesame", "TOOLBENCH_APIS__CHAIN": '["simulated"]'}
+    environment |= {"TOOLBENCH_AGENT__API_KEYS": "sesame", "TOOLBENCH_APIS__CHAIN": '["simulated"]'}
     environment |= {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     arguments = ["agent", "serve", "--lake", place.lake.uri, "--port", "0", "--top", "2", "--until-eof"]
     with child("toolbench", arguments, "The agent", environment) as port:
