@@ -223,7 +223,8 @@ def test_when_the_client_leaves_the_model_is_asked_nothing_more(
     connection.close()
     teacher.allowed = ALL  # the reply under way comes
     until(lambda: under_way(one) == (0, 0))
-    assert len(teacher.asked) == 4
+    # On a busy machine the reply may come before the server hears that nobody waits for it: that is one more of 200.
+    assert len(teacher.asked) in (4, 5)
     teacher.says(FINE)
     assert post(one).status_code == 200, "the place is free again"
     assert len(teacher.asked) == 1
