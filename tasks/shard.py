@@ -8,15 +8,19 @@ from typing import Any
 from prefect import Task, task
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
+from prefect.states import Cancelled
 from prefect.tasks import exponential_backoff
+from prefect.transactions import get_transaction
 
 from tasks.limits import slots
 from toolbench.concurrency import Stopping
-from toolbench.errors import TransientError
+from toolbench.errors import BudgetError, TransientError
 from toolbench.lake import Lake, Receipt, Spec
 from toolbench.progress import Counter
 from toolbench.settings import Settings
 
+LEFT = "Left for the next run"
+"""The name of the state of a shard that the budget did not cover; Prefect counts it as Cancelled."""
 Work = Callable[[Lake, Spec, Settings, Callable[[], None]], Coroutine[Any, Any, Receipt]]
 """What a stage does with one shard: from its specification to its receipt, one call of the last argument a record."""
 
@@ -54,7 +58,13 @@ def shard_task(name: str, work: Work, *, teacher: bool = True) -> Task[..., Rece
         lake: Lake, spec: str, settings: Settings, label: str, counter: Counter, stopping: Stopping | None = None
     ) -> Receipt:
         stopping, known = stopping or Stopping(), lake.spec(spec)
-        with slots(settings, known.size, stopping.check) if teacher else nullcontext(settings) as granted:
-            return stopping.run(work(lake, known, granted, counter.step))
+        try:
+            with slots(settings, known.size, stopping.check) if teacher else nullcontext(settings) as granted:
+                return stopping.run(work(lake, known, granted, counter.step))
+        except BudgetError as error:
+            # No failure, and nothing to be remembered: the next run goes on. Who waits for it is given the error.
+            if transaction := get_transaction():
+                transaction.write_on_commit = False
+            return Cancelled(name=LEFT, message=str(error), data=error)  # type: ignore[return-value]
 
     return shard

@@ -20,6 +20,11 @@ Categories = Annotated[str | None, typer.Option(help="Only these categories, sep
 Groups = Annotated[str | None, typer.Option(help="Groups of instructions, separated by commas: I1,I2,I3.")]
 Model = Annotated[str | None, typer.Option(help="The teacher's model. Without it: the offline teacher.")]
 BaseUrl = Annotated[str | None, typer.Option(help="The teacher's endpoint; also OPENAI_BASE_URL.")]
+MaxCost = Annotated[float | None, typer.Option(min=0, help="US dollars the run may cost, by teacher.prices.")]
+MaxCalls = Annotated[int | None, typer.Option(min=0, help="Replies of teacher and judge the run may ask for.")]
+MaxHours = Annotated[
+    float | None, typer.Option(min=0, help="Hours after which the run ends well, and the next one goes on.")
+]
 Seed = Annotated[int | None, typer.Option(help="Decides every draw.")]
 
 

@@ -26,6 +26,9 @@ def refresh(
     model: o.Model = None,
     base_url: o.BaseUrl = None,
     seed: o.Seed = None,
+    max_cost: o.MaxCost = None,
+    max_calls: o.MaxCalls = None,
+    max_hours: o.MaxHours = None,
     report: Annotated[
         Path | None, typer.Option(help="Folder of the HTML report; without it, `report` in the lake's.")
     ] = None,
@@ -33,11 +36,13 @@ def refresh(
     """From a catalogue of APIs to a published dataset and a trained retriever: the flow nightly-refresh.
 
     Without any flag: the demo hub's APIs and the offline teacher, no key and no network. What did not change since the
-    last time is neither asked nor computed again.
+    last time is neither asked nor computed again. When a budget is used up, what was done is published, and the same
+    command goes on with the rest.
 
     Example: toolbench refresh --catalogue toolenv.tar.gz --categories Weather,Finance --instructions 60
     """
     flags = _flags(lake, catalogue, responses, categories, groups, model, base_url, seed)
+    flags |= _budget(max_cost, max_calls, max_hours)
     flags["instructions__total"] = instructions
     settings = o.settings(**flags)  # a wrong flag is said before anything starts
     from toolbench.cli.watch import run_flow
@@ -56,6 +61,9 @@ def annotate(
     model: o.Model = None,
     base_url: o.BaseUrl = None,
     seed: o.Seed = None,
+    max_cost: o.MaxCost = None,
+    max_calls: o.MaxCalls = None,
+    max_hours: o.MaxHours = None,
     report: Annotated[
         Path | None, typer.Option(help="Folder of the HTML report; without it, `report` in the lake's.")
     ] = None,
@@ -71,6 +79,7 @@ def annotate(
     Example: toolbench annotate --instructions G1_query.json --responses tool_response_cache.tar.gz --limit 20
     """
     flags = _flags(lake, catalogue, responses, None, None, model, base_url, seed)
+    flags |= _budget(max_cost, max_calls, max_hours)
     settings = o.settings(**flags)
     if replay:
         if _given(flags).keys() - {"lake"} or instructions or limit or report:
@@ -95,6 +104,9 @@ def add_category(
     model: o.Model = None,
     base_url: o.BaseUrl = None,
     seed: o.Seed = None,
+    max_cost: o.MaxCost = None,
+    max_calls: o.MaxCalls = None,
+    max_hours: o.MaxHours = None,
     report: Annotated[
         Path | None, typer.Option(help="Folder of the HTML report; without it, `report` in the lake's.")
     ] = None,
@@ -104,6 +116,7 @@ def add_category(
     Example: toolbench add-category Weather ./my-openapi-documents
     """
     flags = _flags(lake, source, responses, category, None, model, base_url, seed)
+    flags |= _budget(max_cost, max_calls, max_hours)
     flags["instructions__total"] = instructions
     settings = o.settings(**flags)
     from toolbench.cli.watch import run_flow
@@ -131,6 +144,10 @@ def _flags(
         "teacher__base_url": base_url,
         "seed": seed,
     }
+
+
+def _budget(max_cost: float | None, max_calls: int | None, max_hours: float | None) -> dict[str, Any]:
+    return {"budget__max_cost": max_cost, "budget__max_calls": max_calls, "budget__max_hours": max_hours}
 
 
 def _given(flags: dict[str, Any]) -> dict[str, Any]:

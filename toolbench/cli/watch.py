@@ -36,9 +36,12 @@ def run_flow(command: str, flags: dict[str, Any], settings: Settings, report: Pa
         done = _call(command, flags, extra)
     draft = lake.draft(done.draft) if done.draft else Draft()
     after = lake.snapshot(done.snapshot)
-    if after.number == before.number:
+    left = _left(draft)
+    if after.number == before.number and not left:
         typer.echo(f"Nothing changed since snapshot {after.number} of {after.created_at}; the teacher was not asked.")
     _summary(draft)
+    if left:
+        typer.echo(left)
     if after.number == 0:
         return
     from toolbench.report import build
@@ -188,6 +191,13 @@ def _pass_rate(run: dict[str, Any]) -> str:
         score = outcomes.get("solved", 0) + 0.5 * outcomes.get("unsure", 0)
         return f"{100 * score / run['passed_on']:.0f}% judged"
     return ""
+
+
+def _left(draft: Draft) -> str:
+    """A sentence about what is left for want of budget; empty if nothing is."""
+    from flows.stage import stopped
+
+    return stopped(draft.runs)
 
 
 def _ndcg(metrics: dict[str, Any]) -> str:

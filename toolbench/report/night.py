@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from toolbench.lake import Lake, Receipt, Snapshot
 from toolbench.plots import Point, bars
 from toolbench.records import Run
-from toolbench.report.stages import passed
+from toolbench.report.stages import NONE, passed
 from toolbench.report.tabular import dollars, interval, number, share
 from toolbench.statistics import wilson
 
 _GROUPS = ("I1", "I2", "I3")
-_NONE = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +60,16 @@ def markdown(lake: Lake, flow: str, after: Snapshot, runs: Sequence[Run]) -> str
     receipts = _Receipts(lake)
     then, now = receipts.of(before.snapshot), receipts.of(after)
     parts = [
-        f"# {flow}: {_headline(after, before, published)}",
+        f"## {_headline(flow, after, published)}",
+        _compared(before),
         *(_cut(runs)),
         _figures(runs, before.runs, now, then),
-        "## Rows",
+        "### Rows",
         _rows(after, before.snapshot),
-        "## Stages",
+        "### Stages",
         _stages(runs),
         *_plots(runs, before.runs, now, then),
-        "## More",
+        "### More",
         _links(lake, after),
     ]
     return "\n\n".join(parts) + "\n"
@@ -94,14 +94,22 @@ class _Receipts:
                 yield found
 
 
-def _headline(after: Snapshot, before: Before, published: bool) -> str:
+def _headline(flow: str, after: Snapshot, published: bool) -> str:
     if not after.number:
-        return "nothing was published"
+        return f"{flow}: nothing was published"
     if not published:
-        return f"nothing changed since snapshot {after.number} of {after.created_at}"
+        return f"{flow}: nothing changed since snapshot {after.number} of {_when(after)}"
+    return f"{flow}: snapshot {after.number}"
+
+
+def _compared(before: Before) -> str:
     if not before.snapshot.number:
-        return f"snapshot {after.number}, the first night"
-    return f"snapshot {after.number}, after snapshot {before.snapshot.number} of {before.snapshot.created_at}"
+        return "It is the first night: there is none to compare it with."
+    return f"Last night is snapshot {before.snapshot.number} of {_when(before.snapshot)}."
+
+
+def _when(snapshot: Snapshot) -> str:
+    return f"{snapshot.created_at[:16].replace('T', ' ')} UTC"
 
 
 def _cut(runs: Sequence[Run]) -> list[str]:
@@ -130,13 +138,13 @@ def _figures(
         ("Shards left", "left", _whole),
     ):
         ours, theirs = total(runs, name), total(before, name)
-        compared = [form(theirs), _signed(ours - theirs, form)] if before else [_NONE, _NONE]
+        compared = [form(theirs), _signed(ours - theirs, form)] if before else [NONE, NONE]
         rows.append([label, form(ours), *compared])
     for label, table in (("Solved", "solutions"), ("Judged good", "judgments")):
         (good, of), (was, of_then) = (passed(table, by[table], _votes(by, table)) for by in (now, then))
-        change = _NONE
+        change = NONE
         if of and of_then:
-            change = f"{100 * (good / of - was / of_then):+.1f} points"
+            change = _signed(100 * (good / of - was / of_then), "{:.1f} points".format)
         rows.append([label, _rate(good, of), _rate(was, of_then), change])
     return _table(["", "Tonight", "Last night", "Difference"], rows)
 
@@ -188,7 +196,7 @@ def _plots(
                 spent[name] = [Point(0, seconds[stage]) if stage in seconds else None for stage in stages]
         title = "Seconds, by stage"
         found.append(_image(title, bars(stages, spent, title=title, y="", form="png")))
-    return ["## Plots", *found] if found else []
+    return ["### Plots", *found] if found else []
 
 
 def _point(receipts: Sequence[Receipt], group: str) -> Point | None:
@@ -216,7 +224,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _rate(good: float, of: int) -> str:
-    return f"{share(good, of)} of {number(of)} ({interval(good, of)})" if of else _NONE
+    return f"{share(good, of)} of {number(of)} ({interval(good, of)})" if of else NONE
 
 
 def _whole(value: float) -> str:

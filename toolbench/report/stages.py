@@ -8,6 +8,7 @@ from toolbench.report.tabular import dollars, interval, number, share
 
 MOST = 40
 """Categories and collections that get a row of their own, the largest ones; the others share one."""
+NONE = "–"
 _POINTS = {"solved": 1.0, "unsure": 0.5}
 """What an outcome counts in a pass rate."""
 _RATED = ("solutions", "judgments")
@@ -74,14 +75,13 @@ def _row(name: str, receipts: Sequence[Receipt], outcome: Outcome, names: Sequen
     good, of = passed(outcome.stage, receipts, outcome.votes)
     return {
         "of": name,
-        "shards": len(receipts),
         "in": sum(r.taken_in for r in receipts),
         "out": sum(r.passed_on for r in receipts),
         "rejected": ", ".join(f"{reason} {n}" for reason, n in sorted(reasons.items())) or "0",
-        **counted,  # the page takes its columns from row one
-        "pass rate": share(good, of),
-        "95% interval": interval(good, of),
+        "pass rate": f"{share(good, of)} ({interval(good, of)})" if of else NONE,
         "calls": usage.calls,
         "tokens": usage.input_tokens + usage.output_tokens,
         "cost": dollars(usage.cost),
+        **counted,  # the page takes its columns from row one
+        "shards": len(receipts),
     }
