@@ -15,14 +15,16 @@ from flows.annotate import annotate_solutions
 from flows.collect import collect_apis
 from flows.evaluate import evaluate
 from flows.generate import generate_instructions
-from flows.nightly import nightly_refresh
+from flows.nightly import add_category, nightly_refresh
 from flows.stage import BUDGET_USED_UP
 from tasks.shard import LEFT
-from toolbench.errors import BudgetError
+from toolbench.demo import HOST
+from toolbench.errors import BudgetError, UsageError
 from toolbench.lake import Lake
 from toolbench.records import Conversation, Instruction, Judgment, Run, Solution
 
 MakeOptions = Callable[..., Any]
+SOURCE = f"http://{HOST}/index.json"
 SMALL: dict[str, Any] = {"work.shard_size": 5, "work.workers": 1, "retriever.max_tokens": 16}
 """Shards of five records, one at a time: so it is known which are done when the budget ends."""
 
@@ -47,14 +49,15 @@ def test_nights_on_a_budget_come_to_what_one_without_comes_to(
 ) -> None:
     whole, lake = Lake(str(tmp_path / "whole")), Lake(str(tmp_path / "lake"))
     honest_teacher.reset()
-    nightly_refresh(options(whole.uri, SMALL))
+    add_category("Finance", SOURCE, options(whole.uri, SMALL))
     price = honest_teacher.asked()
     budget = price * 2 // 5
     asked: list[int] = []
     states = []
     while not asked or asked[-1] == budget:
         honest_teacher.reset()
-        states.append(nightly_refresh(options(lake.uri, SMALL, max_calls=budget), return_state=True))
+        given = options(lake.uri, SMALL, max_calls=budget)
+        states.append(add_category("Finance", SOURCE, given, return_state=True))
         asked.append(honest_teacher.asked())
         _consistent(lake)
         assert len(asked) < 6
@@ -89,9 +92,7 @@ def _said_where_it_is_looked_for(flow_run_id: Any) -> None:
     parents = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[flow_run_id]))
     with get_client(sync_client=True) as client:
         parts = {run.name.split()[0]: run.state_name for run in client.read_flow_runs(flow_run_filter=parents)}
-        shards = client.read_task_runs(
-            flow_run_filter=parents, task_run_filter=TaskRunFilter(name=Named(like_="annotate"))
-        )
+        shards = client.read_task_runs(task_run_filter=TaskRunFilter(name=Named(like_="annotate")))
     assert parts["generate-instructions"] == "Completed"
     assert parts["annotate-solutions"] == BUDGET_USED_UP
     assert LEFT in {run.state_name for run in shards}
@@ -108,7 +109,7 @@ def test_what_was_there_stays_while_it_is_true_and_its_shards_are_left(
     before = lake.snapshot()
     # Another way to search: every solution has to be made anew, and none of it is paid for.
     honest_teacher.reset()
-    changed = options(lake.uri, {**SMALL, "search.width": 1, "search.max_depth": 6}, max_calls=1)
+    changed = options(lake.uri, {**SMALL, "teacher.temperature": 0.5}, max_calls=1)
     state = annotate_solutions(changed, return_state=True)
     assert (state.name, honest_teacher.asked()) == (BUDGET_USED_UP, 1)
     assert lake.snapshot().entries("solutions") == before.entries("solutions")
@@ -140,8 +141,6 @@ def test_an_evaluation_of_a_part_is_none(tmp_path: Path, options: MakeOptions) -
 
 
 def test_dollars_need_prices(tmp_path: Path, options: MakeOptions) -> None:
-    from toolbench.errors import UsageError
-
     with pytest.raises(UsageError, match=r"budget\.max_cost needs the price of offline-teacher in teacher\.prices"):
         options(tmp_path / "lake", max_cost=1).settings()
     priced = options(tmp_path / "lake", {"teacher.prices": {"offline-teacher": [1, 2]}}, max_cost=1)
