@@ -13,7 +13,7 @@ from flows.collect import collect_apis
 from flows.compress import compress_responses
 from flows.dataset import build_dataset
 from flows.generate import generate_instructions
-from flows.parameters import Options, run_name
+from flows.parameters import Options, Source, run_name
 from flows.retriever import train_retriever
 from flows.screen import screen_apis
 from flows.show import show
@@ -45,9 +45,7 @@ def nightly_refresh(options: Options) -> Done:
 
 
 @flow(name="add-category", flow_run_name=run_name)
-def add_category(
-    category: Annotated[str, Field(min_length=1)], source: Annotated[str, Field(min_length=1)], options: Options
-) -> Done:
+def add_category(category: Annotated[str, Field(min_length=1)], source: Source, options: Options) -> Done:
     """The whole way for one category alone, from the APIs in `source`; the rest of the lake is left as it is.
 
     Combinations across categories (I3) are left to a run over the whole lake, and so is the retriever.

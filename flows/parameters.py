@@ -3,9 +3,10 @@
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from prefect.runtime import flow_run
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from toolbench.demo import HOST
 from toolbench.errors import UsageError
@@ -15,7 +16,7 @@ from toolbench.settings import Settings, load
 class Options(BaseModel):
     """Parameters of a flow. What is left empty comes from the worker's `toolbench.toml` and environment."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     lake: str | None = Field(None, description="Where the tables are: a local path or s3://bucket/prefix.")
     catalogue: str | None = Field(
@@ -52,6 +53,13 @@ class Options(BaseModel):
                 raise ValueError(f"{name} is or may hold a secret, which is no parameter: set it in the environment")
         return more
 
+    @field_validator("base_url", "catalogue", "responses", "lake", "more")
+    @classmethod
+    def _without_passwords(cls, given: Any) -> Any:
+        for value in given.values() if isinstance(given, dict) else [given]:
+            _check_address(value)
+        return given
+
     def settings(self) -> Settings:
         """The effective settings of this run. Raises UsageError for what is wrong."""
         names = {
@@ -85,9 +93,11 @@ class Options(BaseModel):
     def resolved(self, settings: Settings) -> "Options":
         """These options for a part of this run: the services that were started for it are named in them."""
         own = self.settings()
+        # An address that the worker's own settings name is not written down: it may hold a password.
+        started = {} if own.catalogue.source else {"catalogue.source": settings.catalogue.source}
         more: dict[str, Any] = {
+            **started,
             "apis.hosts": {host: rule.model_dump(mode="json") for host, rule in settings.apis.hosts.items()},
-            "catalogue.source": settings.catalogue.source,
             "teacher.base_url": settings.teacher.base_url,
             "teacher.account": settings.teacher.account,
             "judge.base_url": settings.judge.base_url,
@@ -101,6 +111,17 @@ class Options(BaseModel):
         return self.model_copy(update={"more": {**self.more, **more}})
 
 
+def _check_address(value: Any) -> Any:
+    """Raises ValueError for a URL that holds a password, or a query, in which keys are handed over."""
+    if isinstance(value, str) and "://" in value:
+        parts = urlsplit(value)
+        if "@" in parts.netloc or (parts.query and parts.scheme in ("http", "https")):
+            raise ValueError("an address with a password or a query is no parameter: set it in the environment")
+    return value
+
+
+Source = Annotated[str, Field(min_length=1), AfterValidator(_check_address)]
+"""Where APIs are."""
 Manifest = Annotated[str, Field(pattern=r"^$|/manifests/\d{12}\.json$")]
 """The address of a snapshot's manifest, or nothing."""
 
@@ -109,11 +130,19 @@ def run_name() -> str:
     """What Prefect calls a run: the flow and what it is about, as in `nightly-refresh toolenv.tar.gz Weather,Music`."""
     given = flow_run.parameters
     options: Options = given["options"]
-    source = given.get("source") or options.catalogue or options.more.get("catalogue.source") or HOST
-    source = "demo hub" if HOST in source else Path(source).name
+    source = given.get("source") or options.catalogue or options.more.get("catalogue.source") or _configured() or HOST
+    source = "demo hub" if HOST in source else Path(urlsplit(source).path if "://" in source else source).name
     about = [given.get("category") or ",".join(options.categories or []), Path(given.get("path") or "").name]
     about += [f"snapshot {number}"] if (number := options.of_manifest(given.get("manifest") or "")[1]) else []
     return " ".join(part for part in (flow_run.flow_name, source, *about) if part)
+
+
+def _configured() -> str:
+    """The source that the worker's own settings name; a name is no place to complain about them."""
+    try:
+        return load().settings.catalogue.source
+    except UsageError:
+        return ""
 
 
 def lake_run_name() -> str:

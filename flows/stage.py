@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from threading import BoundedSemaphore, Event
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,7 @@ from toolbench import holdout, night, progress
 from toolbench.concurrency import Stopping
 from toolbench.errors import BudgetError, LakeError, TeacherError, ToolbenchError, UsageError
 from toolbench.lake import Draft, Lake, Outcome, Partition, Receipt, Snapshot, Spec, Usage
+from toolbench.records import Reject
 from toolbench.report.stages import description, figures
 from toolbench.services import services
 from toolbench.settings import Settings
@@ -33,6 +35,7 @@ from toolbench.teacher.ledger import Amount
 
 BUDGET_USED_UP = "Budget used up"
 """The name of the state that a run ends in then; Prefect counts it as Completed."""
+_LOGGED = 20
 _POLL_SECONDS = 1.0
 _TELL_SECONDS = 5.0
 """Between two updates of a progress artifact: each is a request, and costs as much CPU as ten of a search."""
@@ -275,10 +278,22 @@ def categories(lake: Lake, draft: Draft, settings: Settings) -> list[str]:
 def finish(draft: Draft, outcome: Outcome, *, flow: str, main: str, tables: tuple[str, ...], model: str) -> Draft:
     """Check the counts of a stage and add it to the draft. Raises LakeError if they do not add up."""
     outcome.add_to(draft, flow=flow, main=main, tables=tables, model=model)
+    _log_rejects(outcome)
     if outcome.left or outcome.reused < len(outcome.receipts):
         name = outcome.stage
         create_table_artifact(table=figures(outcome), key=f"{name}-counts", description=description(outcome))
     return draft
+
+
+def _log_rejects(outcome: Outcome) -> None:
+    """Which records failed, the first ones; all of them are in the table `rejects`."""
+    if not outcome.lake or outcome.reused == len(outcome.receipts):
+        return
+    entries = [r.tables["rejects"] for r in outcome.receipts if "rejects" in r.tables]
+    for reject in islice(outcome.lake.read(entries, Reject), _LOGGED):
+        get_run_logger().warning("%s: %s: %s: %s", outcome.stage, reject.record_id, reject.reason, reject.detail)
+    if (more := sum(entry.rows for entry in entries) - _LOGGED) > 0:
+        get_run_logger().warning("%s: %d more are in the table rejects", outcome.stage, more)
 
 
 def clear(draft: Draft, base: Snapshot, stage: str, tables: tuple[str, ...], gone: Callable[[Partition], bool]) -> None:

@@ -9,9 +9,19 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from toolbench.errors import UsageError
@@ -25,6 +35,17 @@ _NOT_SETTINGS = ("TOOLBENCH_TEST_", "TOOLBENCH_CONFORMANCE", "TOOLBENCH_OFFLINE_
 """Variables of the tests, of the offline teacher's own process and the mark: no settings, and no typing mistakes."""
 
 
+def _without_password(url: str) -> str:
+    """Raises ValueError for an address with a password in it."""
+    if "@" in urlsplit(url if "://" in url else "").netloc:
+        raise ValueError("an address is shown in logs and errors, so it must not hold a user or a password")
+    return url
+
+
+Address = Annotated[str, AfterValidator(_without_password)]
+"""A URL, or nothing."""
+
+
 class Section(BaseModel):
     """Base of the sections: unknown fields are errors, so that a typing mistake is never a silent default."""
 
@@ -34,7 +55,7 @@ class Section(BaseModel):
 class TeacherSettings(Section):
     """The model that writes instructions, searches solution paths and judges."""
 
-    base_url: str = ""
+    base_url: Address = ""
     """An OpenAI-compatible endpoint, ending in /v1. Empty: the offline teacher, started on a loopback port; or OpenAI's
     own endpoint if another `model` is named. A key alone never makes a bill."""
     endpoints: dict[str, float] = Field(default_factory=dict)
@@ -101,6 +122,7 @@ class TeacherSettings(Section):
     @classmethod
     def _sound_endpoints(cls, endpoints: dict[str, float]) -> dict[str, float]:
         for url, weight in endpoints.items():
+            _without_password(url)
             if not url.startswith(("http://", "https://")):
                 raise ValueError(f"{url!r} is no address of an endpoint, which starts with https:// or http://")
             if not 0 < weight < float("inf"):
@@ -140,7 +162,7 @@ class CatalogueSettings(Section):
 class HostSettings(Section):
     """What may be sent to one host."""
 
-    connect: str = ""
+    connect: Address = ""
     """Where to connect: empty for the host itself, or a base URL for a name that stands for another server."""
     methods: tuple[str, ...] = ()
     """HTTP methods allowed besides `apis.methods`."""
@@ -320,7 +342,7 @@ class JudgeSettings(Section):
 
     votes: int = Field(default=3, ge=0, le=25)
     """Votes on each answer; 0: no judging."""
-    base_url: str = ""
+    base_url: Address = ""
     """The judge's endpoint, ending in /v1, if it is another than the teacher's."""
     api_key: SecretStr = SecretStr("")
     """That endpoint's key: the teacher's is sent to no other endpoint than its own."""

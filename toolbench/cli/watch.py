@@ -63,7 +63,7 @@ def _call(command: str, flags: dict[str, Any], extra: dict[str, Any]) -> Any:
     from flows.nightly import add_category, nightly_refresh
     from flows.parameters import Options
 
-    options = Options(more=flags)
+    options = Options(more=_shown(flags))
     wait_until_ready()
     if command == "refresh":
         return nightly_refresh(options)
@@ -80,6 +80,14 @@ def _call(command: str, flags: dict[str, Any], extra: dict[str, Any]) -> Any:
     if extra["instructions"]:
         return annotate_file(options, os.fspath(Path(extra["instructions"]).absolute()), extra["limit"])
     return annotate_solutions(options)
+
+
+def _shown(flags: dict[str, Any]) -> dict[str, Any]:
+    """Flags without addresses that may hold a secret: those go by the environment, since Prefect keeps parameters."""
+    hidden = {n: v for n, v in flags.items() if isinstance(v, str) and "://" in v and ("@" in v or "?" in v)}
+    for name, value in hidden.items():
+        os.environ[f"TOOLBENCH_{name.upper().replace('.', '__')}"] = value
+    return {name: value for name, value in flags.items() if name not in hidden}
 
 
 @contextmanager

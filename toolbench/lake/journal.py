@@ -42,7 +42,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from toolbench.digests import digest
-from toolbench.errors import LakeError
+from toolbench.errors import LakeError, ToolbenchError
 from toolbench.lake.lake import Lake
 from toolbench.lake.memo import Fit, Memo
 
@@ -141,7 +141,11 @@ class Journal:
         started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
 
         async def text() -> str:
-            value = await ask()
+            try:
+                value = await ask()
+            except ToolbenchError as error:
+                error.add_note(f"It was asked for record {record}.")  # for the log; the user is told the sentence
+                raise
             self.asked += 1
             # Half a surrogate pair, as from servers that cut text short, is no Unicode: no column could hold it.
             return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
