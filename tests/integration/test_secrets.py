@@ -198,11 +198,9 @@ def test_a_key_is_found_nowhere(name: str, left: Left) -> None:
 
 
 def test_the_search_finds_a_planted_key(left: Left, tmp_path: Path) -> None:
-    for name in ("raw.txt", "packed.json", "quoted.txt"):
-        key = KEYS["host"]
-        text = {"raw.txt": key, "packed.json": base64.b64encode(f"x{key}yz".encode()).decode()}.get(
-            name, quote(key, safe="")
-        )
+    key = KEYS["host"]
+    packed = base64.b64encode(f"x{key}yz".encode()).decode()
+    for name, text in {"raw.txt": key, "packed.json": packed, "quoted.txt": quote(key, safe="")}.items():
         (tmp_path / name).write_text(f"<{text}>")
     with sqlite3.connect(tmp_path / "some.db") as database:
         database.execute("create table t (a)")

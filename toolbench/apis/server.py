@@ -4,6 +4,7 @@ The body is `{category, tool_name, api_name, tool_input, strip, toolbench_key}`,
 """
 
 import asyncio
+import base64
 import json
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -33,7 +34,9 @@ class ToolServer:
         self._key = settings.server_key.get_secret_value()
         address(self._url)
         parts = urlsplit(self._url)
-        self._mask = Mask([self._key, parts.password or "", unquote(parts.password or "")])
+        pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+        basic = f"Basic {base64.b64encode(pair.encode()).decode()}" if parts.password else ""
+        self._mask = Mask([self._key, parts.password or "", unquote(parts.password or ""), basic])
         # Waiting for a turn is not the server's slowness: it counts against no timeout.
         self._turns = asyncio.Semaphore(settings.max_concurrency)
         self._client: aiohttp.ClientSession | None = None
