@@ -19,7 +19,8 @@ def a_spec(name: str, stage: str = "instructions", **partition: str) -> Spec:
 def an_instruction(name: str, *apis: str) -> Instruction:
     return Instruction(
         id=name, group="I1", category="Weather", collection="", combination_id=name, text=name, candidates=list(apis),
-        relevant=list(apis), split="train", model="m", prompt_digest="", seed=0, input_tokens=0, output_tokens=0, cost=0.0,
+        relevant=list(apis), split="train", model="m", prompt_digest="", seed=0, input_tokens=0, output_tokens=0,
+        cost=0.0,
     )  # fmt: skip
 
 
@@ -31,7 +32,7 @@ def finished(lake: Lake, name: str, *rows: Record, rejects: int = 0) -> Receipt:
 
 def catalogue(lake: Lake, *apis: Api) -> Draft:
     draft = Draft()
-    spec = a_spec("-".join(api.digest for api in apis), "catalogue", category="Weather", source="s")
+    spec = a_spec("-".join(api.digest + api.split for api in apis), "catalogue", category="Weather", source="s")
     draft.add([lake.finish(spec, {Api: list(apis)}, taken_in=len(apis), passed_on=len(apis))], ("apis",))
     return draft
 
