@@ -16,12 +16,15 @@ from flows.collect import collect_apis
 from flows.evaluate import evaluate
 from flows.generate import generate_instructions
 from flows.nightly import add_category, nightly_refresh
+from flows.retriever import train
 from flows.stage import BUDGET_USED_UP
 from tasks.shard import LEFT
+from toolbench import night
 from toolbench.demo import HOST
 from toolbench.errors import BudgetError, UsageError
-from toolbench.lake import Lake
-from toolbench.records import Conversation, Instruction, Judgment, Run, Solution
+from toolbench.lake import Draft, Lake, Spec
+from toolbench.records import Conversation, Instruction, Judgment, RetrievalPair, Run, Solution
+from toolbench.settings import Settings
 
 MakeOptions = Callable[..., Any]
 SOURCE = f"http://{HOST}/index.json"
@@ -127,6 +130,20 @@ def test_a_run_whose_time_is_up_asks_nothing_and_trains_nothing(
     assert "budget.max_hours" in state.message
     assert lake.snapshot().rows("apis") > 0
     assert lake.snapshot().models == {}
+
+
+def test_when_the_time_is_up_the_retriever_is_not_trained_and_the_one_there_is_stays(lake: Lake) -> None:
+    pair = RetrievalPair(
+        id="1", query_id="q", query="Rain?", api_id="a", document="Rain", group="I1", category="Weather", collection="",
+        split="train", model="m",
+    )  # fmt: skip
+    spec = Spec(stage="dataset", label="", partition={"group": "I1"}, records=["q"], content="", params={})
+    draft = Draft()
+    draft.add([lake.finish(spec, {RetrievalPair: [pair]}, taken_in=1, passed_on=1)], ("retrieval_pairs",))
+    late = night.begin(lake, Settings(lake=lake.uri, budget={"max_hours": 1e-9}), "late")
+    after = train(lake, draft, late)
+    assert (after.models, [(run["stage"], run["left"]) for run in after.runs]) == ({}, [("retriever", 1)])
+    assert "budget.max_hours" in after.runs[0]["stopped"]
 
 
 def test_an_evaluation_of_a_part_is_none(tmp_path: Path, options: MakeOptions) -> None:

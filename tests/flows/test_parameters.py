@@ -94,3 +94,32 @@ def test_without_a_manifest_options_stay_as_they_are() -> None:
 def test_what_is_no_manifest_is_said(wrong: str) -> None:
     with pytest.raises(UsageError, match="is no manifest's address"):
         Options().of_manifest(wrong)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"base_url": "https://me:hunter2@teacher.example.org/v1"},
+        {"catalogue": "https://me:hunter2@hub.example.org/index.json"},
+        {"catalogue": "https://hub.example.org/index.json?token=hunter2"},
+        {"more": {"apis.server_url": "https://me:hunter2@tools.example.org/virtual"}},
+    ],
+)
+def test_an_address_with_a_secret_is_no_parameter_and_is_not_repeated(given: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="set it in the environment") as refused:
+        Options(**given)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_an_address_of_the_workers_own_is_not_written_into_the_parameters_of_a_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TOOLBENCH_CATALOGUE__SOURCE", "https://me:hunter2@hub.example.org/index.json?token=hunter2")
+    part = Options().resolved(Options().settings())
+    assert "hunter2" not in part.model_dump_json()
+    assert "hunter2" in part.settings().catalogue.source
+
+
+def test_a_budget_is_given_by_its_fields() -> None:
+    budget = Options(max_cost=0, max_calls=5, max_hours=1.5, more={"budget.max_calls": 9}).settings().budget
+    assert (budget.max_cost, budget.max_calls, budget.max_hours) == (0, 5, 1.5)

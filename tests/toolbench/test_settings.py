@@ -190,3 +190,29 @@ def test_every_setting_is_documented() -> None:
                 assert info.description, f"{name}.{field}"
         else:
             assert Settings.model_fields[name].description, name
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("teacher.base_url", "https://me:hunter2@teacher.example.org/v1"),
+        ("teacher.endpoints", {"https://me:hunter2@teacher.example.org/v1": 1}),
+        ("judge.base_url", "https://hunter2@judge.example.org/v1"),
+        ("apis.hosts", {"api.example.org": "https://me:hunter2@localhost:1"}),
+    ],
+)
+def test_an_address_that_would_be_shown_with_its_password_is_refused_without_showing_it(
+    field: str, value: object
+) -> None:
+    with pytest.raises(UsageError, match="must not hold a user or a password") as refused:
+        load({field: value})
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("judge", "unknown"), [("", "teacher"), ("judge", "judge")])
+def test_a_cost_that_nobody_can_count_is_refused(judge: str, unknown: str) -> None:
+    prices = {} if unknown == "teacher" else {"teacher": [1, 2]}
+    flags = {"teacher.model": "teacher", "teacher.prices": prices, "judge.model": judge, "budget.max_cost": 1}
+    with pytest.raises(UsageError, match=rf"budget\.max_cost needs the price of {unknown} in teacher\.prices"):
+        load(flags)
+    assert load({**flags, "teacher.prices": {"teacher": [1, 2], "judge": [1, 1]}}).settings.budget.max_cost == 1

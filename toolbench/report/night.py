@@ -166,15 +166,13 @@ def _stages(runs: Sequence[Run]) -> str:
     rows = []
     for run in runs:
         reasons = ", ".join(f"{reason} {number(n)}" for reason, n in json.loads(run.reasons).items())
-        done = f"{number(run.shards)} ({number(run.shards_reused)})" + (
-            f", {number(run.left)} left" if run.left else ""
-        )
-        rows.append(
-            [run.stage, number(run.taken_in), number(run.passed_on), reasons or "0", done, number(run.paid_calls),
-             number(run.paid_tokens), dollars(run.paid_cost), f"{run.seconds:,.1f}"]
-        )  # fmt: skip
-    heads = ["Stage", "In", "Out", "Rejected", "Shards (done before)", "Calls paid", "Tokens paid", "Cost", "Seconds"]
-    return _table(heads, rows)
+        shards = [number(run.shards), f"{number(run.shards_reused)} before" * bool(run.shards_reused)]
+        shards.append(f"{number(run.left)} left" * bool(run.left))
+        paid = [number(run.paid_calls), number(run.paid_tokens), dollars(run.paid_cost)]
+        counts = [number(run.taken_in), number(run.passed_on), *paid, f"{run.seconds:,.1f}"]
+        rows.append([run.stage, *counts, ", ".join(filter(None, shards)), reasons or "0"])
+    heads = ["Stage", "In", "Out", "Calls", "Tokens", "Cost", "Seconds", "Shards", "Rejected"]
+    return f"{_table(heads, rows)}\n\nCalls, tokens and cost are what this night paid for."
 
 
 def _plots(
@@ -182,11 +180,11 @@ def _plots(
 ) -> list[str]:
     found = []
     nights = {"last night": then, "tonight": now}
-    solved = {name: [_point(by["solutions"], group) for group in _GROUPS] for name, by in nights.items()}
-    if any(point for points in solved.values() for point in points):
-        shown = {name: points for name, points in solved.items() if any(points)}
+    solved = {name: {group: _point(by["solutions"], group) for group in _GROUPS} for name, by in nights.items()}
+    if groups := [group for group in _GROUPS if any(points[group] for points in solved.values())]:
+        shown = {name: [points[group] for group in groups] for name, points in solved.items() if any(points.values())}
         title = "Solved, by group, with 95% intervals"
-        found.append(_image(title, bars(_GROUPS, shown, title=title, y="", form="png", percent=True)))
+        found.append(_image(title, bars(groups, shown, title=title, y="", form="png", percent=True)))
     stages = [run.stage for run in runs]
     if stages:
         spent: dict[str, list[Point | None]] = {}
