@@ -153,7 +153,11 @@ class Stack:
         self.client = httpx.Client(base_url=self.api, auth=tuple(AUTH.split(":")), timeout=60)
         self._place = Path(tempfile.mkdtemp(prefix="toolbench-stack-"))
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("TOOLBENCH_", "OPENAI_", "PREFECT_", "AWS_"))}
-        self._plain = kept | {"PREFECT_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        self._plain = kept | {
+            "PREFECT_HOME": str(folder / "home"),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]),
+            "OMP_NUM_THREADS": "1",
+        }
         self.environment = self._plain | self._compose("x-client") | self._factory() | dict(settings)
         server = self._plain | self._compose("x-server")
         user = "postgres" if os.geteuid() == 0 else None

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from toolbench.errors import LakeError
-from toolbench.lake import Draft, Journal, Lake, Spec
+from toolbench.lake import Draft, Journal, Lake, Spec, store
 from toolbench.records import RetrievalPair
 
 
@@ -154,6 +154,42 @@ def test_a_server_that_is_gone(root: str, monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    monkeypatch.setattr(store, "PATIENCE", 0.0)
     s3fs.S3FileSystem.clear_instance_cache()
     with pytest.raises(LakeError, match=r"Cannot list the lake at .*manifests"):
         Lake(root).snapshot()
+
+
+def test_a_server_that_is_away_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked while nobody listens is answered when somebody does."""
+    import s3fs
+    from moto.server import ThreadedMotoServer
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    for name, value in {
+        "ACCESS_KEY_ID": "testing",
+        "SECRET_ACCESS_KEY": "testing",
+        "DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    s3fs.S3FileSystem.clear_instance_cache()
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    lake = Lake("s3://later/lake")
+    with ThreadPoolExecutor(3) as pool:
+        asked = [
+            pool.submit(lake.store.list, "manifests"),
+            pool.submit(lake.store.exists, "lake.json"),
+            pool.submit(lake.receipt, "0123456789abcdef"),
+        ]
+        time.sleep(1)
+        assert not any(one.done() for one in asked)
+        server.start()
+        try:
+            assert [one.result(60) for one in asked] == [[], False, None]
+        finally:
+            server.stop()
+            s3fs.S3FileSystem.clear_instance_cache()

@@ -15,6 +15,8 @@ from many_machines import PREFECT, Stack, missing, until
 from toolbench.lake import Lake
 from toolbench.records import Instruction, Judgment, Solution
 
+pytestmark = pytest.mark.timeout(1800)
+
 LATENCY = 0.4
 """Seconds that the teacher takes for an answer."""
 AT_ONCE, WORKERS = 2, 2

@@ -6,7 +6,9 @@ import errno
 import hashlib
 import os
 import threading
+import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +20,9 @@ import fsspec
 from toolbench.errors import LakeError, UsageError
 
 _PROTOCOLS = ("file", "s3", "memory")
+PATIENCE = 60.0
+"""Seconds for which an S3 server that does not answer, or says that it cannot just now, is asked again."""
+_LONGEST_PAUSE = 4.0
 _memory_lock = threading.Lock()
 """fsspec's memory file system looks and then writes: between threads that is no compare-and-set."""
 
@@ -69,7 +74,7 @@ class Store:
     def read(self, key: str) -> bytes:
         """The bytes under `key`. Raises FileNotFoundError if there are none, LakeError if storage fails."""
         try:
-            data: bytes = self.fs.cat_file(self.path(key))
+            data: bytes = self._patiently(self.fs.cat_file, self.path(key))
         except FileNotFoundError:
             raise
         except Exception as error:
@@ -82,7 +87,7 @@ class Store:
             if self.protocol == "file":
                 self._write_local(Path(self.path(key)), data)
             else:
-                self.fs.pipe_file(self.path(key), data)
+                self._patiently(self.fs.pipe_file, self.path(key), data)
         except Exception as error:
             raise self._failed("write", key, error) from error
 
@@ -96,7 +101,7 @@ class Store:
             if self.protocol == "file":
                 return self._create_local(Path(self.path(key)), data)
             with _memory_lock if self.protocol == "memory" else contextlib.nullcontext():
-                self.fs.pipe_file(self.path(key), data, mode="create")
+                self._patiently(self.fs.pipe_file, self.path(key), data, mode="create")
         except Exception as error:
             try:
                 found = self.read(key)
@@ -108,7 +113,10 @@ class Store:
     def exists(self, key: str) -> bool:
         """True if there are bytes under `key`."""
         try:
-            return bool(self.fs.isfile(self.path(key)))
+            # Not `isfile`, which takes a server that does not answer for a file that is not there.
+            return bool(self._patiently(self.fs.info, self.path(key))["type"] == "file")
+        except FileNotFoundError:
+            return False
         except Exception as error:
             raise self._failed("read", key, error) from error
 
@@ -122,7 +130,7 @@ class Store:
     def look(self, prefix: str) -> "builtins.list[Found]":
         """The same with what tells one version of an object from the next."""
         try:
-            found: dict[str, dict[str, Any]] = self.fs.find(self.path(prefix), detail=True)
+            found: dict[str, dict[str, Any]] = self._patiently(self.fs.find, self.path(prefix), detail=True)
         except FileNotFoundError:
             return []
         except Exception as error:
@@ -140,9 +148,21 @@ class Store:
                 if self.protocol != "s3":
                     present = [p for p in present if self.fs.isfile(p)]
                 if present:
-                    self.fs.rm(present)
+                    self._patiently(self.fs.rm, present)
         except Exception as error:
             raise self._failed("delete from", "", error) from error
+
+    def _patiently(self, ask: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+        """What `ask` gives. A server that is away for a moment is asked again: the work of a shard hangs on it."""
+        deadline, pause = time.monotonic() + (PATIENCE if self.protocol == "s3" else 0.0), 0.25
+        while True:
+            try:
+                return ask(*arguments, **more)
+            except Exception as error:
+                if time.monotonic() + pause > deadline or not _away(error):
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _failed(self, verb: str, key: str, error: Exception) -> LakeError:
         hint = {
@@ -185,10 +205,28 @@ class Store:
 
 def _found(key: str, info: dict[str, Any]) -> Found:
     """An entry of fsspec's listing: local files have `mtime`, S3 `ETag` and `LastModified`, memory `created`."""
-    time = info.get("mtime", info.get("LastModified", info.get("created", 0.0)))
-    modified = time.timestamp() if isinstance(time, datetime) else float(time)
+    at = info.get("mtime", info.get("LastModified", info.get("created", 0.0)))
+    modified = at.timestamp() if isinstance(at, datetime) else float(at)
     size = int(info["size"] or 0)
     return Found(key, size, modified, f"{str(info.get('ETag', '')).strip(chr(34))}-{size}-{modified!r}")
+
+
+def _away(error: BaseException | None) -> bool:
+    """Whether an S3 server could not be reached, broke off, or says by 5xx or 429 that it cannot answer just now.
+
+    s3fs hands on what botocore raised, or makes an OSError of it whose cause that is.
+    """
+    from botocore.exceptions import ClientError, HTTPClientError
+    from botocore.exceptions import ConnectionError as NotConnectedError
+
+    while error is not None:
+        if isinstance(error, NotConnectedError | HTTPClientError | ConnectionError | TimeoutError):
+            return True
+        if isinstance(error, ClientError):
+            status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+            return status >= 500 or status == 429
+        error = error.__cause__
+    return False
 
 
 def sha256(data: bytes) -> str:

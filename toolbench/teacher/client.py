@@ -18,7 +18,7 @@ from toolbench.settings import TeacherSettings
 from toolbench.teacher import reading, routes
 from toolbench.teacher.connection import connect
 from toolbench.teacher.counts import Counts
-from toolbench.teacher.failures import CutOffError, Failure, classify, explain, one_line
+from toolbench.teacher.failures import CutOffError, Failure, classify, explain, one_line, refused
 from toolbench.teacher.finishing import finished, stop_here
 from toolbench.teacher.ledger import Amount, estimate
 from toolbench.teacher.line import End, LeftAloneError, Line, Turn
@@ -165,12 +165,16 @@ class Teacher:
             if got.about_the_request:
                 return Reply(error=f"the endpoint rejected the request: {one_line(got.error, settings)}")
             pause = self._pause(got, tries, len(preferred) > 1)
-            last = not got.again or tries == settings.max_retries or self._clock() + pause > deadline
+            tired, over = tries >= settings.max_retries, not got.again or self._clock() + pause > deadline
+            last = tired or over
             if got.down and (last or not line.silence_left()) and line.gone == known[line.url]:
                 there = await self._touch.answers(line)
                 if there and last:
                     text = one_line(got.error, settings)
                     return Reply(error=f"the endpoint answers others and failed at this one {tries + 1} times: {text}")
+                # Nobody listens, but not for long enough to be gone: however few ask, they outlive a restart.
+                away = settings.max_retries and refused(got.error) and line.silence_left()
+                last = over or (tired and not away)
             if last:
                 raise explain(got.error, line.url, settings, tries) from None
             # While the endpoint is down no request is to blame, and it ends when the endpoint is found to be gone.

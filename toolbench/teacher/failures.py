@@ -64,6 +64,11 @@ def classify(error: openai.OpenAIError) -> Failure:
     return Failure(error, end, again, headers, retry_after(headers) if again else None)
 
 
+def refused(error: openai.OpenAIError) -> bool:
+    """Whether no connection was made or it broke: an endpoint that is restarted does that."""
+    return isinstance(error, openai.APIConnectionError) and not isinstance(error, openai.APITimeoutError)
+
+
 def explain(
     error: openai.OpenAIError, url: str, settings: TeacherSettings, retries: int
 ) -> TeacherError | TransientError:
