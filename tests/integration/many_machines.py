@@ -296,6 +296,24 @@ class Stack:
         self.workers[name] = Program(name, [*command, *flags], self.environment, self.folder).start()
         return self.workers[name]
 
+    @contextmanager
+    def command(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """`toolbench …` as a process of its own; it is ended with the block. What it says is in `said`."""
+        with (self.folder / f"{arguments[0]}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "toolbench", *arguments], cwd=self.folder, env=self.environment, stdout=log,
+                stderr=log,
+            )  # fmt: skip
+            try:
+                yield process
+            finally:
+                process.kill()
+                process.wait(30)
+
+    def said(self, command: str) -> str:
+        """What a command said last."""
+        return (self.folder / f"{command}.log").read_text(errors="replace")[-3000:]
+
     def documents(self, *categories: str) -> str:
         """A folder with the hub's OpenAPI documents of these categories."""
         folder = self.folder / ("-".join(categories) or "all")
