@@ -23,6 +23,11 @@ _started: dict[UUID, int] = {}
 """How often the run of this process had been started when it was first looked at."""
 
 
+def is_workers() -> bool:
+    """Whether a worker started this process, for a run of a deployment."""
+    return bool(os.environ.get("PREFECT__FLOW_RUN_ID"))
+
+
 @contextmanager
 def owned(stopping: Stopping) -> Iterator[None]:
     """While the block runs, the run of this process is looked at; `stopping` is told when it is somebody else's.
@@ -30,10 +35,10 @@ def owned(stopping: Stopping) -> Iterator[None]:
     Raises Abort then, upon which Prefect ends the process and says nothing about the run. A process that no worker
     started is left alone.
     """
-    name = os.environ.get("PREFECT__FLOW_RUN_ID")
-    if not name:
+    if not is_workers():
         yield
         return
+    name = os.environ["PREFECT__FLOW_RUN_ID"]
     over, lost = Event(), Event()
 
     def look() -> None:

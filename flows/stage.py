@@ -20,7 +20,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BaseModel
 
 from flows.dispatch import Dispatch, dispatching, terms
-from flows.owned import owned
+from flows.owned import is_workers, owned
 from flows.parameters import Options
 from toolbench import holdout, night, progress
 from toolbench.concurrency import Stopping
@@ -159,7 +159,8 @@ def _ending_well() -> Iterator[list[str]]:
 
 async def _check(settings: Settings) -> None:
     async with Teacher(settings.teacher) as teacher:
-        await teacher.check()
+        # Somebody at a terminal is told at once that the address is wrong; nobody watches over a worker's run.
+        await teacher.check(settings.teacher.gone_seconds if is_workers() else 0.0)
 
 
 def _receipts(lake: Lake, specs: Iterable[Spec]) -> tuple[list[Receipt], list[Spec]]:

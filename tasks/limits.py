@@ -1,16 +1,18 @@
 """Global concurrency limits that all workers share: one a teacher's endpoint. A shard leases the slots it uses."""
 
 import logging
+import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from math import ceil
-from threading import Lock
+from threading import Event, Lock, Thread
 from urllib.parse import urlsplit
+from uuid import UUID
 
-from prefect.client.orchestration import get_client
-from prefect.concurrency.sync import concurrency
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 
 from toolbench.settings import OPENAI, Settings, TeacherSettings
@@ -19,7 +21,8 @@ _LOOK_SECONDS = 30.0
 """How long a limit, or that there is none, is remembered: somebody may change it in the UI."""
 _LEASE_SECONDS = 60
 """Prefect's shortest: so soon the slots of a process that was killed are free again."""
-_WAIT_SECONDS = 5.0
+_WAIT_SECONDS = 1.0
+"""Between two looks whether slots are free, half as long at least and one and a half times at most."""
 
 _log = logging.getLogger(__name__)
 _known: dict[str, tuple[float, int]] = {}
@@ -56,7 +59,7 @@ def slots(settings: Settings, records: int, check: Callable[[], None]) -> Iterat
 
     Gives settings that ask for no more at once than was leased. An endpoint without a limit costs one look in half a
     minute and nothing is leased; so it is while Prefect's server cannot be asked, for a limit is no reason to lose what
-    was paid for. `check` is called every few seconds of waiting: what it raises ends that. A lease ends by itself a
+    was paid for. `check` is called every second or so of waiting: what it raises ends that. A lease ends by itself a
     minute after its process was killed.
     """
     wanted = max(1, min(settings.teacher.max_concurrency, records))
@@ -67,39 +70,56 @@ def slots(settings: Settings, records: int, check: Callable[[], None]) -> Iterat
             name, mine = endpoint_limit(url), ceil(wanted * share)
             if (limit := _limit(name)) > 0:
                 least = min(least, max(1, int(min(mine, limit) / share)))
-                _lease(leases, name, min(mine, limit), check)
+                leases.enter_context(_lease(name, min(mine, limit), check))
         yield settings if least == wanted else settings.with_(teacher={"max_concurrency": least})
 
 
-def _lease(leases: ExitStack, name: str, occupy: int, check: Callable[[], None]) -> None:
+@contextmanager
+def _lease(name: str, occupy: int, check: Callable[[], None]) -> Iterator[None]:
+    """So many slots of one limit, as soon as they are free.
+
+    Prefect's own `concurrency` cannot be told to give up waiting without an error in the log each time.
+    """
+    with get_client(sync_client=True) as client:
+        lease = _taken(client, name, occupy, check)
+        if lease is None:
+            yield
+            return
+        over = Event()
+        renewing = Thread(target=_renew, args=(name, lease, over), daemon=True, name=f"lease of {name}")
+        renewing.start()
+        try:
+            yield
+        finally:
+            over.set()
+            try:
+                client.release_concurrency_slots_with_lease(lease)
+            except Exception as error:  # it ends by itself
+                _log.warning("the slots of %s could not be given back: %s", name, error)
+
+
+def _taken(client: SyncPrefectClient, name: str, occupy: int, check: Callable[[], None]) -> UUID | None:
+    """The lease; None if there is no way to get one."""
     while True:
         check()
         try:
-            leases.enter_context(_concurrency(name, occupy))
-        except TimeoutError:
-            continue
+            got = client.increment_concurrency_slots_with_lease([name], occupy, "concurrency", _LEASE_SECONDS)
+            return UUID(got.json()["lease_id"])
         except Exception as error:
-            _log.warning("no slots of %s could be leased, the shard goes on without: %s", name, error)
-        return
+            status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else 0
+            if status != httpx.codes.LOCKED:
+                _log.warning("no slots of %s could be leased, the shard goes on without: %s", name, error)
+                return None
+        time.sleep(_WAIT_SECONDS * (0.5 + random.random()))
 
 
-@contextmanager
-def _concurrency(name: str, occupy: int) -> Iterator[None]:
-    lease = concurrency(
-        name,
-        occupy=occupy,
-        timeout_seconds=_WAIT_SECONDS,
-        lease_duration=_LEASE_SECONDS,
-        raise_on_lease_renewal_failure=False,
-    )
-    lease.__enter__()
-    try:
-        yield
-    finally:
+def _renew(name: str, lease: UUID, over: Event) -> None:
+    while not over.wait(_LEASE_SECONDS / 3):
         try:
-            lease.__exit__(None, None, None)
-        except Exception as error:  # it ends by itself
-            _log.warning("the slots of %s could not be given back: %s", name, error)
+            with get_client(sync_client=True) as client:
+                client.renew_concurrency_lease(lease, _LEASE_SECONDS)
+        except Exception as error:
+            _log.warning("the lease of slots of %s could not be renewed: %s", name, error)
 
 
 def _limit(name: str) -> int:

@@ -23,7 +23,7 @@ from toolbench.teacher.finishing import finished, stop_here
 from toolbench.teacher.ledger import Amount, estimate
 from toolbench.teacher.line import End, LeftAloneError, Line, Turn
 from toolbench.teacher.shared import PROCESS, Shared
-from toolbench.teacher.touch import Touch
+from toolbench.teacher.touch import PAUSE, Touch
 from toolbench.teacher.waiting import arrivals
 
 FIRST_PAUSE = 0.5
@@ -128,8 +128,22 @@ class Teacher:
             self._ledger.settle(need, used)
         return reply
 
-    async def check(self) -> None:
-        """Raises TeacherError if no endpoint is reachable or one refuses the key. Costs no tokens."""
+    async def check(self, patience: float = 0.0) -> None:
+        """Raises TeacherError if no endpoint is reachable or one refuses the key. Costs no tokens.
+
+        None that listens for so many seconds is not reachable; where one answered this process before, for as many as
+        it takes to be gone: it may just be started again.
+        """
+        if any(line.answered for line in self._lines.values()):
+            patience = max(patience, self.settings.gone_seconds)
+        deadline = self._clock() + patience
+        while trouble := await self._unreachable():
+            if self._clock() >= deadline:
+                raise trouble
+            await self._sleep(PAUSE)
+
+    async def _unreachable(self) -> TeacherError | None:
+        """Why no endpoint can be reached, if none can. Raises TeacherError if one answers and cannot be used."""
         unreachable: TeacherError | None = None
         alive = False
         for url, client in self._clients.items():
@@ -140,11 +154,10 @@ class Teacher:
                 alive = True  # not every endpoint lists its models
             except openai.OpenAIError as error:
                 told = explain(error, url, self.settings, 1)
-                if not isinstance(error, openai.APIConnectionError) or len(self._clients) == 1:
+                if not refused(error) and (not isinstance(error, openai.APIConnectionError) or len(self._clients) == 1):
                     raise told from None
                 unreachable = TeacherError(str(told))
-        if unreachable and not alive:
-            raise unreachable
+        return None if alive else unreachable
 
     async def _reply(self, body: Mapping[str, Any], number: int, need: Amount) -> Reply:
         """Tries until there is a reply, or no further try makes sense."""

@@ -87,6 +87,11 @@ class Line:
         return "tokens" in self._own or "tokens" in self._told
 
     @property
+    def answered(self) -> bool:
+        """Whether the endpoint has ever answered."""
+        return self._slowest > 0
+
+    @property
     def left_alone(self) -> bool:
         """Whether no request can start now because the endpoint is down; one may when it is time for a probe."""
         return self.breaker.wait(self._clock()) != 0

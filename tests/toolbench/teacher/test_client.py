@@ -23,13 +23,13 @@ class Endpoint(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.script: list[tuple[int, dict[str, str], Any]] = []
         self.requests: list[tuple[str, dict[str, str], Any]] = []
         self.delay = 0.0
         self.running = self.most = 0
         self.lock = threading.Lock()
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", port), _Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -323,3 +323,32 @@ def test_no_proxy_of_the_environment_is_used(endpoint: Endpoint, monkeypatch: py
     monkeypatch.delenv("HTTPS_PROXY", raising=False)
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{_closed_port()}")
     assert send(endpoint, completion(), max_retries=0).content == "hi"
+
+
+@pytest.mark.parametrize("what", ["send", "check"])
+def test_an_endpoint_that_is_started_again_is_waited_for(what: str) -> None:
+    """However few ask, and whether it is a request or a check: for less than it takes to be gone."""
+    port = _closed_port()
+    values = TeacherSettings(base_url=f"http://127.0.0.1:{port}/v1", max_retries=1, gone_seconds=60)
+    servers: list[Endpoint] = []
+
+    def start() -> None:
+        server = Endpoint(port)
+        server.script = [completion()]
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        servers.append(server)
+
+    async def work(teacher: Teacher) -> None:
+        await (teacher.check(patience=60) if what == "check" else teacher.send(teacher.request([], seed=1)))
+
+    later = threading.Timer(4, start)  # longer than two tries take
+    later.start()
+    try:
+        with_teacher(values, work)
+        assert servers
+        assert servers[0].requests
+    finally:
+        later.join()
+        for server in servers:
+            server.shutdown()
+            server.server_close()
