@@ -275,10 +275,11 @@ class Stack:
 
     # What a person would do
 
-    def bootstrap(self) -> str:
+    def bootstrap(self, slots: int | None = None) -> str:
+        """The command, with so many slots of the teacher's limit if a number is given."""
+        command = [sys.executable, "-m", "deployments.bootstrap", *(["--slots", str(slots)] if slots else [])]
         done = subprocess.run(
-            [sys.executable, "-m", "deployments.bootstrap"], cwd=ROOT, env=self.environment, capture_output=True,
-            text=True, check=False,
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
         )  # fmt: skip
         assert not done.returncode, done.stderr
         return done.stdout

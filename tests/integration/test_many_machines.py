@@ -39,10 +39,11 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, tiny_base: str) -> Iterator[Stack]:
     if why := missing():
         pytest.skip(why)
-    with Stack(tmp_path_factory.mktemp("machines"), SETTINGS, latency_ms=int(LATENCY * 1000)) as stack:
+    settings = SETTINGS | {"TOOLBENCH_RETRIEVER__BASE": tiny_base}
+    with Stack(tmp_path_factory.mktemp("machines"), settings, latency_ms=int(LATENCY * 1000)) as stack:
         stack.bootstrap()
         stack.switch_off("A dataset is evaluated", "A dataset is reported")  # two processes more, for another test
         for name in ("one", "two"):
