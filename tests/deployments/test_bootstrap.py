@@ -47,8 +47,9 @@ def test_a_second_run_changes_nothing(client: SyncPrefectClient, settings: Setti
     first = bootstrap(settings)
     deployed = yaml.safe_load(FILE.read_text(encoding="utf-8"))["deployments"]
     assert first == [
-        "work pool cpu", "work queue cpu/nightly", "work queue cpu/on-demand", "work pool gpu", f"limit {LIMIT}: 32",
-        f"automation {automations.LOST!r}",
+        "work pool cpu", "work queue cpu/shards", "work queue cpu/on-demand", "work queue cpu/nightly",
+        "work pool gpu", f"limit {LIMIT}: 32", f"automation {automations.LOST!r}",
+        f"automation {automations.CRASHED!r}",
         *sorted((f"deployment {d['name']} of {d['entrypoint']}" for d in deployed), key=lambda s: s.split()[::-1]),
     ]  # fmt: skip
     before = everything(client)
@@ -114,6 +115,25 @@ def test_a_run_is_lost_after_three_heartbeats_only() -> None:
     trigger = automations.lost(30).trigger
     assert trigger.within == timedelta(seconds=100)  # type: ignore[union-attr]
     assert automations.lost(180).trigger.within > timedelta(seconds=3 * 180)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("deployment", "started", "again"),
+    [("nightly", 1, True), ("on-demand", 2, True), ("nightly", 3, False), ("shards", 1, False), ("", 1, False)],
+)
+def test_a_crashed_run_is_started_again_twice(deployment: str, started: int, again: bool) -> None:
+    """A part of a run has no deployment, and batches of shards are left to the run that waits for them."""
+    related = {"prefect.resource.id": "prefect.deployment.1", "prefect.resource.role": "deployment"}
+    received = {
+        "id": "00000000-0000-4000-8000-000000000001",
+        "occurred": "2025-06-21T00:00:00Z",
+        "event": "prefect.flow-run.Crashed",
+        "resource": {"prefect.resource.id": "prefect.flow-run.1", "prefect.run-count": str(started)},
+        "related": [related | {"prefect.resource.name": deployment}] if deployment else [],
+        "payload": {},
+    }
+    trigger = EventTrigger.model_validate(automations.crashed().trigger.model_dump(mode="json"))
+    assert trigger.covers(ReceivedEvent.model_validate(received)) == again
 
 
 def test_without_a_server_it_says_so(settings: Settings) -> None:
