@@ -5,9 +5,10 @@ from typing import Annotated
 from prefect import flow, get_run_logger
 from pydantic import Field
 
-from flows.dispatch import FLOW, Terms, settled
+from flows.dispatch import FLOW
 from flows.parameters import Options
 from flows.stage import Threads, run_shards
+from flows.terms import Terms, settled
 from tasks.annotate import annotate_shard
 from tasks.compress import compress_shard
 from tasks.evaluate import compare_shard, vote_shard

@@ -19,9 +19,10 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BaseModel
 
-from flows.dispatch import Dispatch, dispatching, terms
+from flows.dispatch import Dispatch
 from flows.owned import is_workers, owned
 from flows.parameters import Options
+from flows.terms import dispatching, terms
 from toolbench import holdout, night, progress
 from toolbench.concurrency import Stopping
 from toolbench.errors import BudgetError, LakeError, TeacherError, ToolbenchError, UsageError

@@ -18,9 +18,10 @@ from prefect.states import Completed, Crashed, Failed, Pending, Running
 from pydantic import SecretStr
 
 from flows import dispatch
-from flows.dispatch import FLOW, Dispatch, Terms, dispatching, settled, terms
+from flows.dispatch import FLOW, Dispatch
 from flows.parameters import Options
 from flows.shards import TASKS, work_on_shards
+from flows.terms import Terms, dispatching, settled, terms
 from toolbench.demo import HOST
 from toolbench.errors import LakeError, TeacherError, ToolbenchError, UsageError
 from toolbench.lake import Lake, Spec
@@ -259,7 +260,7 @@ def test_a_run_that_comes_back_waits_for_the_batches_it_had_handed_out(lake: Lak
     held = threading.Event()
 
     def slow(client: SyncPrefectClient, run: FlowRun) -> None:
-        held.wait(60)
+        held.wait(240)
         _ends(lake, Completed)(client, run)
 
     settings = _options(lake).settings()
@@ -270,10 +271,15 @@ def test_a_run_that_comes_back_waits_for_the_batches_it_had_handed_out(lake: Lak
             time.sleep(0.05)
         second = threading.Thread(target=lambda: _run(lake, specs, settings, _nobody))
         second.start()
-        time.sleep(1)
+        # Once the second has handed out what the first is not about, it has found the first one's batch.
+        with get_client(sync_client=True) as client:
+            wanted = FlowRunFilter(tags=FlowRunFilterTags(all_=[f"lake {lake.id}"]))
+            deadline = time.monotonic() + 120
+            while len(client.read_flow_runs(flow_run_filter=wanted)) < 2 and time.monotonic() < deadline:
+                time.sleep(0.05)
         held.set()
-        first.join(60)
-        second.join(60)
+        first.join(120)
+        second.join(120)
     assert sorted(name for run in worker.taken for name in _shards(run)) == sorted(spec.digest for spec in specs)
 
 
