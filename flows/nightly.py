@@ -31,7 +31,7 @@ def nightly_refresh(options: Options) -> Done:
     stays the current one.
 
     Args:
-        options: What is to be done, and where.
+        options: What is to be done, and where; what is empty is as the worker is configured.
     """
     with _night("nightly-refresh", options) as night:
         draft = collect_apis(night.options, night.draft).draft
@@ -51,9 +51,11 @@ def add_category(category: Annotated[str, Field(min_length=1)], source: Source, 
     Combinations across categories (I3) are left to a run over the whole lake, and so is the retriever.
 
     Args:
-        category: The category, and the name of it for a source that names none.
-        source: Where its APIs are: a toolenv folder or tarball, OpenAPI documents, or an index URL.
-        options: What is to be done, and where; `catalogue` and `categories` are not looked at.
+        category: The category as the source names it, for example Weather. APIs of which it names none are put there.
+        source: Where its APIs are, as a worker sees it: a toolenv folder or tarball, OpenAPI or Postman documents, also
+            on s3://, or an index URL.
+        options: What is to be done, and where; what is empty is as the worker is configured. `catalogue` and `categories`
+            are not looked at.
     """
     options = options.model_copy(update={"catalogue": source, "categories": [category]})
     with _night("add-category", options) as night:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from prefect.runtime import flow_run
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from toolbench.demo import HOST
 from toolbench.errors import UsageError
@@ -18,18 +18,20 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    lake: str | None = Field(None, description="Where the tables are: a local path or s3://bucket/prefix.")
-    catalogue: str | None = Field(
-        None, description="A toolenv folder or tarball, OpenAPI documents, or an index URL. Empty: the demo hub."
+    lake: str = Field("", description="Where the tables are: a local path or s3://bucket/prefix.")
+    catalogue: str = Field(
+        "",
+        description="Where the APIs are, as a worker sees it: a toolenv folder or tarball, OpenAPI documents, also on "
+        f"s3://, or an index URL; http://{HOST}/index.json is the demo hub.",
     )
-    responses: str | None = Field(None, description="Recorded responses: a folder or a tarball.")
-    categories: list[str] | None = Field(None, description="Only these categories. Empty: all.")
-    groups: list[Literal["I1", "I2", "I3"]] | None = Field(
-        None, description="I1 single-tool, I2 within a category, I3 within a collection."
+    responses: str = Field("", description="Recorded responses: a folder or a tarball.")
+    categories: list[str] = Field([], description="Only these categories.")
+    groups: list[Literal["I1", "I2", "I3"]] = Field(
+        [], description="Kinds of instructions: I1 single-tool, I2 within a category, I3 within a collection."
     )
     instructions: int | None = Field(None, ge=1, description="Instructions aimed at.")
-    model: str | None = Field(None, description="The teacher's model.")
-    base_url: str | None = Field(None, description="The teacher's endpoint, ending in /v1.")
+    model: str = Field("", description="The teacher's model.")
+    base_url: str = Field("", description="The teacher's endpoint, ending in /v1.")
     seed: int | None = Field(None, description="Decides every draw.")
     max_cost: float | None = Field(None, ge=0, description="US dollars the run may cost, all its parts together.")
     max_calls: int | None = Field(None, ge=0, description="Replies of teacher and judge the run may ask for.")
@@ -41,6 +43,12 @@ class Options(BaseModel):
     more: dict[str, Any] = Field(
         default_factory=dict, description='Any other setting by its dotted name, for example {"search.width": 3}.'
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_empty(cls, given: Any) -> Any:
+        """Null and empty mean the same: a form has no null for a line of text."""
+        return {k: v for k, v in given.items() if v is not None} if isinstance(given, dict) else given
 
     @field_validator("more")
     @classmethod

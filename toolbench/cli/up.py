@@ -61,8 +61,8 @@ def up(
     flags = {"catalogue__source": catalogue, "catalogue__responses": responses, "teacher__model": model}
     effective = _settled(o.settings(lake=lake, teacher__base_url=base_url, **flags), s3)
     place = Place(folder.expanduser().absolute(), port, s3_port if s3 else 0, database)
-    place.check()
     with _stopping() as stopping, place.alone():
+        place.check()
         try:
             with ExitStack() as stack:
                 _run(stack, stopping, place, effective)

@@ -98,7 +98,7 @@ def _taken(port: int) -> str:
     try:
         socket.create_server((HOST, port)).close()
     except OSError as error:
-        return error.strerror or "no reason was given"
+        return os.strerror(error.errno) if error.errno else str(error)
     return ""
 
 
@@ -136,6 +136,7 @@ def s3_server(stack: ExitStack, place: Place) -> Program:
     root.mkdir(exist_ok=True)
     told = {"SERVICES": "s3", "GATEWAY_PORT": str(place.s3_port), "BIND_HOST": HOST, "LOG_LEVEL": "WARNING"}
     told |= {"S3_PERSIST": "1", "S3_DATA_DIR": str(root), "TMPDIR": str(root)}
+    told |= {"IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0"}  # it would listen for other things on ports of their own
     program = Program("s3", ["ministack"], os.environ | told, place.folder)
     stack.callback(stop, [program])
     _wait(program, f"{place.s3_url}/_ministack/health", "The S3 server did not come up")
