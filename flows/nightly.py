@@ -54,8 +54,8 @@ def add_category(category: Annotated[str, Field(min_length=1)], source: Source, 
         category: The category as the source names it, for example Weather. APIs of which it names none are put there.
         source: Where its APIs are, as a worker sees it: a toolenv folder or tarball, OpenAPI or Postman documents, also
             on s3://, or an index URL.
-        options: What is to be done, and where; what is empty is as the worker is configured. `catalogue` and `categories`
-            are not looked at.
+        options: What is to be done, and where; what is empty is as the worker is configured. `catalogue` and
+            `categories` are not looked at.
     """
     options = options.model_copy(update={"catalogue": source, "categories": [category]})
     with _night("add-category", options) as night:

@@ -3,7 +3,6 @@
 import json
 import os
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,11 +19,18 @@ NOW = 2_000_000_000.0
 
 
 @pytest.fixture(params=["file", "memory", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "s3":
         request.getfixturevalue("moto_server")
     name = uuid.uuid4().hex
-    yield Store({"file": str(tmp_path / "lake"), "memory": f"memory://{name}", "s3": f"s3://bucket/{name}"}[request.param])
+    return Store(
+        {"file": str(tmp_path / "lake"), "memory": f"memory://{name}", "s3": f"s3://bucket/{name}"}[request.param]
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "lake"))
 
 
 def drop(store: Store, *keys: str, content: bytes = b"{}") -> None:
@@ -44,27 +50,27 @@ def pass_on(store: Store, now: float = NOW) -> list[str]:
     return [request.category for request in found]
 
 
-def test_a_category_is_requested_once_for_all_its_documents(store: Store) -> None:
-    drop(store, "Weather/a.json", "Weather/more/b.yaml", "Night_Life/c.yml")
-    first, second = look(store)
+def test_a_category_is_requested_once_for_all_its_documents(anywhere: Store) -> None:
+    drop(anywhere, "Weather/a.json", "Weather/more/b.yaml", "Night_Life/c.yml")
+    first, second = look(anywhere)
     assert (first.category, second.category) == ("Night_Life", "Weather")
     assert list(second.documents) == ["a.json", "more/b.yaml"]
-    assert second.source(store) == store.url("inbox/Weather")
-    sent(store, first)
-    sent(store, second)
-    assert look(store) == []
+    assert second.source(anywhere) == anywhere.url("inbox/Weather")
+    sent(anywhere, first)
+    sent(anywhere, second)
+    assert look(anywhere) == []
 
 
-def test_a_new_version_or_a_new_document_is_a_new_request_and_one_that_is_gone_is_none(store: Store) -> None:
-    drop(store, "Weather/a.json", "Weather/b.json")
-    assert pass_on(store) == ["Weather"]
-    drop(store, "Weather/a.json", content=b'{"x": 1}')
-    assert pass_on(store) == ["Weather"]
-    drop(store, "Weather/c.json")
-    assert pass_on(store) == ["Weather"]
-    store.delete(["inbox/Weather/b.json"])
-    assert pass_on(store) == []
-    assert [key for key, _ in store.list("requests")][-1] == "requests/Weather/000003.sent"
+def test_a_new_version_or_a_new_document_is_a_new_request_and_one_that_is_gone_is_none(anywhere: Store) -> None:
+    drop(anywhere, "Weather/a.json", "Weather/b.json")
+    assert pass_on(anywhere) == ["Weather"]
+    drop(anywhere, "Weather/a.json", content=b'{"x": 1}')
+    assert pass_on(anywhere) == ["Weather"]
+    drop(anywhere, "Weather/c.json")
+    assert pass_on(anywhere) == ["Weather"]
+    anywhere.delete(["inbox/Weather/b.json"])
+    assert pass_on(anywhere) == []
+    assert [key for key, _ in anywhere.list("requests")][-1] == "requests/Weather/000003.sent"
 
 
 def test_touching_a_document_requests_it_again(tmp_path: Path) -> None:
