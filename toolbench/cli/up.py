@@ -124,16 +124,19 @@ def _run(stack: ExitStack, stopping: _Stopping, place: "Place", effective: Setti
 
     What started first is stopped last: flow runs have a server to report to and a lake to write to until they are gone.
     """
-    from toolbench.cli.up_programs import POOLS, deploy, environment, s3_server, server, worker
+    from toolbench.cli.up_programs import POOLS, deploy, environment, ready, s3_server, server, worker
     from toolbench.programs import marked, stop
     from toolbench.services import services
 
     typer.echo(f"starting; logs are in {place.folder / 'logs'}")
     stopping.mark = stack.enter_context(marked(place.folder))
-    running = [s3_server(stack, place)] if place.s3_port else []
+    running = [server(stack, place, environment(effective, place))]
+    if place.s3_port:
+        running.append(s3_server(stack, place))
+        ready(running[1], f"{place.s3_url}/_ministack/health", "The S3 server")
     started = stack.enter_context(services(effective, {name: place.usual(port) for name, port in _SERVICES.items()}))
     variables = environment(started, place)
-    running.append(server(stack, place, variables))
+    ready(running[0], f"{place.api}/health", "The Prefect server")
     deploy(place, variables)
     workers = [worker(place, pool, variables) for pool in POOLS]
     stack.callback(stop, workers)
@@ -149,7 +152,6 @@ def _say(place: "Place", effective: Settings) -> None:
     """Where things are, and what to try first."""
     url = place.api.removesuffix("/api")
     hub = not effective.catalogue.source
-    inbox = f"{effective.lake}/inbox/Weather/"
     typer.echo(f"Prefect's UI   {url}   (Ctrl-C stops everything)")
     typer.echo(f"lake           {effective.lake}")
     if place.s3_port:
@@ -159,6 +161,5 @@ def _say(place: "Place", effective: Settings) -> None:
     typer.echo("Try next, from another terminal:")
     typer.echo(f"  export PREFECT_API_URL={url}/api")
     typer.echo("  prefect deployment run nightly-refresh/nightly      the whole way, as every night at 02:00 UTC")
-    put = "aws s3 cp openapi.json" if inbox.startswith("s3://") else "cp openapi.json"
-    typer.echo(f"  {put} {inbox}      within a minute add-category takes it from there")
+    typer.echo(f"  an OpenAPI document in {effective.lake}/inbox/Weather/ is taken up within a minute")
     typer.echo(f"or the form of add-category: {url}/deployments")

@@ -83,7 +83,7 @@ def test_what_does_not_come_up_says_its_last_words(tmp_path: Path, monkeypatch: 
         ExitStack() as stack,
         pytest.raises(ToolbenchError, match=r"^The Prefect server did not come up: no \*\*\*; see"),
     ):
-        up_programs.server(stack, place, os.environ)
+        up_programs.ready(up_programs.server(stack, place, os.environ), f"{place.api}/health", "The Prefect server")
     assert _Failing.told["PREFECT_SERVER_DATABASE_CONNECTION_URL"].startswith("postgresql+asyncpg://me:")
 
 
