@@ -1,9 +1,11 @@
 """Options: what a flow can be told, and what becomes of it in settings."""
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
-from flows.parameters import Options
+from flows.parameters import Options, run_name
 from toolbench.errors import UsageError
 from toolbench.settings import Settings
 
@@ -123,3 +125,31 @@ def test_an_address_of_the_workers_own_is_not_written_into_the_parameters_of_a_p
 def test_a_budget_is_given_by_its_fields() -> None:
     budget = Options(max_cost=0, max_calls=5, max_hours=1.5, more={"budget.max_calls": 9}).settings().budget
     assert (budget.max_cost, budget.max_calls, budget.max_hours) == (0, 5, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "configured", "about"),
+    [
+        ({"options": Options()}, "", "demo hub"),
+        ({"options": Options()}, "/data/openapi", "openapi"),
+        ({"options": Options(catalogue="x/toolenv.tar.gz", categories=["A", "B"])}, "/y", "toolenv.tar.gz A,B"),
+        ({"options": Options(), "category": "Weather", "source": "s3://b/documents"}, "/y", "documents Weather"),
+        ({"options": Options(more={"search.width": 99, "catalogue.source": "z"})}, "/y", "z"),
+    ],
+)
+def test_a_run_is_called_after_what_it_is_about(
+    parameters: dict[str, Any], configured: str, about: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Run:
+        flow_name = "nightly-refresh"
+
+    Run.parameters = parameters  # type: ignore[attr-defined]
+    monkeypatch.setattr("flows.parameters.flow_run", Run)
+    monkeypatch.setenv("TOOLBENCH_CATALOGUE__SOURCE", configured)
+    assert run_name() == f"nightly-refresh {about}"
+
+
+def test_null_and_nothing_are_what_the_worker_is_configured_for() -> None:
+    """Runs that were planned by an earlier version have nulls, the form has empty lines."""
+    planned = {"lake": None, "catalogue": None, "categories": None, "groups": None, "model": None, "instructions": None}
+    assert Options.model_validate(planned) == Options.model_validate({"lake": "", "categories": []}) == Options()
