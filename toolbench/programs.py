@@ -5,6 +5,7 @@ session and under whatever parent they are by then. A guard, a small process of 
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,8 @@ _LAST_SECONDS = 10.0
 """What a process that was killed may need for that."""
 _POLL_SECONDS = 0.1
 _SHOWN = 400
+_ERROR = re.compile(r"[\w.]*(?:Error|Exception|Refused)\b.*: ")
+"""The last line of a traceback."""
 
 
 class Program:
@@ -61,10 +64,13 @@ class Program:
         return self.process.poll() is not None
 
     def last_words(self) -> str:
-        """The last line it said."""
+        """What killed it; otherwise the last line that names an error, or the last one."""
+        if (code := self.process.returncode) is not None and code < 0:
+            return f"it was killed by {signal.Signals(-code).name}"
         text = self.log.read_text(encoding="utf-8", errors="replace")
-        lines = (text.replace(self._secret, "***") if self._secret else text).split("\n")
-        last = next((line.strip()[-_SHOWN:] for line in reversed(lines) if line.strip()), "it said nothing")
+        text = text.replace(self._secret, "***") if self._secret else text
+        lines = [line.strip()[-_SHOWN:] for line in text.splitlines() if line.strip()]
+        last = next((line for line in reversed(lines) if _ERROR.match(line)), lines[-1] if lines else "it said nothing")
         return last.removeprefix(f"{self.name}: ")
 
     def failed(self, what: str) -> ToolbenchError:

@@ -108,6 +108,21 @@ def test_the_last_words_are_quoted_without_the_secret(tmp_path: Path, monkeypatc
     assert said == f"It failed: no way to *** at all; see {tmp_path / 'logs' / 'complains.log'}."
 
 
+def test_an_error_is_quoted_rather_than_what_was_said_after_it(tmp_path: Path) -> None:
+    program = Program("x", ["this"], os.environ, tmp_path)
+    program.process.wait()
+    program.log.write_text("a\n  raise OSError: x\nConnectionRefusedError: [Errno 111] refused\n\nServer stopped!\n")
+    assert program.last_words() == "ConnectionRefusedError: [Errno 111] refused"
+
+
+def test_what_was_killed_is_said_to_be(module: str, tmp_path: Path) -> None:
+    with marked(tmp_path):
+        program = start(module, tmp_path)
+        program.process.kill()
+        program.process.wait()
+        assert program.last_words() == "it was killed by SIGKILL"
+
+
 def test_a_log_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("")
     with pytest.raises(ToolbenchError, match=r"x\.log cannot be written: "):
