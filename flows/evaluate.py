@@ -72,11 +72,11 @@ def evaluate(
         base = lake.snapshot(number)
         before = _named(runs_of(lake, base), reference, lake)
         view = held_out(lake, _only(draft.view(base), instructions, draft), splits)
-        work = _worker(lake, settings)
+        work = worker(lake, settings)
         found: list[Evaluated] = []
         for method in methods:
-            searcher = _searcher(settings, model, base_url, method)
-            gathered = _answers(lake, view, searcher, draft)
+            searcher = searching(settings, model, base_url, method)
+            gathered = answers(lake, view, searcher, draft)
             called = f"{name or searcher.teacher.model} {method}"
             found.append(pass_rate(lake, base, settings, gathered, draft, work, name=called))
         wins = [win_rate(lake, settings, found[-1], other, draft, work)[0] for other in found[:-1]]
@@ -86,7 +86,7 @@ def evaluate(
         return done
 
 
-def _searcher(settings: Settings, model: str, base_url: str, method: Method) -> Settings:
+def searching(settings: Settings, model: str, base_url: str, method: Method) -> Settings:
     """Settings whose teacher is the model that is evaluated. The teacher's key goes to no other endpoint."""
     changed = {"model": model or settings.teacher.model}
     if base_url and base_url != settings.teacher.base_url:
@@ -103,7 +103,7 @@ def _only(view: Snapshot, files: Sequence[str], draft: Draft) -> Snapshot:
     return view.model_copy(update={"tables": {**view.tables, "instructions": kept}})
 
 
-def _answers(lake: Lake, view: Snapshot, searcher: Settings, draft: Draft) -> Gathered:
+def answers(lake: Lake, view: Snapshot, searcher: Settings, draft: Draft) -> Gathered:
     """What the model answers to the instructions of `view`. Its solutions stay out of the lake's own."""
     partitions = list({tuple(e.partition.items()): e.partition for e in view.entries("instructions")}.values())
     specs = solutions.plan(lake, view, searcher, partitions=partitions)
@@ -118,7 +118,7 @@ def _answers(lake: Lake, view: Snapshot, searcher: Settings, draft: Draft) -> Ga
     return Gathered(rows, label, earlier=sorted({e.spec for e in view.entries("judgments")}))
 
 
-def _worker(lake: Lake, settings: Settings) -> WorkOn:
+def worker(lake: Lake, settings: Settings) -> WorkOn:
     """Shards as Prefect tasks, asked of the judge."""
     judge = settings.as_judge()
 

@@ -10,15 +10,18 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, create_table_artifact
 from prefect.artifacts import update_progress_artifact as move
 
+from flows.evaluate import Method
 from flows.parameters import Options, run_name
-from flows.stage import Done, publish
+from flows.promote import Queries, promote
+from flows.stage import Done, Threads, publish
 from tasks.finetune import finetune_student_shard
 from toolbench.errors import LakeError
 from toolbench.lake import Draft, Lake
-from toolbench.student import MODEL, StudentConfig, finished, specification
+from toolbench.student import StudentConfig, finished, specification
 from toolbench.student.base import require_gpu
 from toolbench.student.config import Preset
 from toolbench.student.fitting import METRICS
+from toolbench.student.promotion import NEWEST
 
 NAME = "finetune-student"
 _EVERY = 30.0
@@ -26,15 +29,17 @@ _EVERY = 30.0
 _SHOWN = 20
 
 
-@flow(name=NAME, flow_run_name=run_name)
+@flow(name=NAME, flow_run_name=run_name, task_runner=Threads)
 def finetune_student(
     options: Options,
     base: str,
     preset: Preset = "ours",
     training: dict[str, Any] | None = None,
     allow_cpu: bool = False,
+    method: Method = "react",
+    queries: Queries = 0,
 ) -> Done:
-    """Train a student on the conversations of the newest snapshot, and publish it.
+    """Train a student on the conversations of the newest snapshot; it serves if ToolEval says so.
 
     A killed run goes on when it is started again. Without a GPU it is refused, since it would take weeks.
 
@@ -44,6 +49,8 @@ def finetune_student(
         preset: quick, ours or toolllama.
         training: Any other setting of the training by its name, for example {"epochs": 1}.
         allow_cpu: Train without a GPU, for models so small that it is no matter.
+        method: How it searches the held-out instructions.
+        queries: Held-out instructions that are asked at most, drawn by their ids. 0: all.
     """
     require_gpu(allow_cpu=allow_cpu)
     settings = options.settings()
@@ -56,7 +63,9 @@ def finetune_student(
     if entry is None:
         with tempfile.TemporaryDirectory() as work:
             entry = finetune_student_shard(lake, view, config, base, Path(work), _Telling(Path(work)))
-    draft = Draft(models={MODEL: entry})
+    draft, newest = Draft(), view.models.get(NEWEST)
+    if newest is None or newest.spec != entry.spec or "decision" not in newest.metrics:
+        promote(lake, view, settings, draft, entry, base, method, queries)
     figures = "\n".join(f"- {name}: {value}" for name, value in entry.metrics.items())
     create_markdown_artifact(figures, key="student", description="The student")
     return Done(draft=lake.put_draft(draft), snapshot=publish(lake, draft, NAME).number)

@@ -53,6 +53,25 @@ def models(settings: Settings, ports: Mapping[str, int] = NO_PORTS) -> Iterator[
         yield settings
 
 
+def served_student(folder: str, name: str, base: str = "") -> AbstractContextManager[str]:
+    """The address of `toolbench student serve` for the length of the block; `base`: of an adapter, if it was moved.
+
+    Raises ToolbenchError with the reason if it does not start.
+    """
+    arguments = ["student", "serve", folder, "--name", name, "--port", "0", "--until-eof"]
+    # Its key is for clients elsewhere, too.
+    environment = {key: value for key, value in os.environ.items() if key != "TOOLBENCH_STUDENT_KEY"}
+    return _address(
+        child("toolbench", [*arguments, *(("--base", base) if base else ())], f"The student {name}", environment)
+    )
+
+
+@contextmanager
+def _address(started: AbstractContextManager[int]) -> Iterator[str]:
+    with started as port:
+        yield f"http://127.0.0.1:{port}/v1"
+
+
 def _process(command: str, port: int = 0) -> AbstractContextManager[int]:
     # Its key is for clients elsewhere: a teacher of our own is asked without one.
     environment = {name: value for name, value in os.environ.items() if name != "TOOLBENCH_OFFLINE_KEY"}

@@ -17,7 +17,7 @@ from toolbench.lake import Lake
 
 def serve(
     folder: Annotated[
-        Path | None, typer.Argument(help="An adapter, a merged model or a base. Without: the lake's student.")
+        Path | None, typer.Argument(help="An adapter, a merged model or a base. Without: the lake's promoted student.")
     ] = None,
     base: Annotated[str | None, typer.Option(help="Where the adapter's base is, if it was moved.")] = None,
     lake: LakeOption = None,
@@ -97,5 +97,7 @@ def _fetch(lake: str | None, folder: Path) -> None:
     opened = Lake(settings(lake=lake).lake)
     models = opened.snapshot().models if opened.numbers() else {}
     if MODEL not in models:
-        raise LakeError(f"{opened.uri} has no student: run `toolbench student train`, or name a folder.")
+        raise LakeError(
+            f"{opened.uri} has no student: train and promote one (`toolbench student promote`), or name a folder."
+        )
     opened.get_model(models[MODEL], folder)

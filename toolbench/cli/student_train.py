@@ -31,6 +31,11 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Conversations that make a step.")] = None,
     micro_batch: Annotated[int | None, typer.Option(help="Conversations in memory at once.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Longest conversation in tokens.")] = None,
+    calls: Annotated[
+        Literal["auto", "native", "react"] | None, typer.Option(help="How calls are written, as in `student preview`.")
+    ] = None,
+    per_turn: Annotated[bool | None, typer.Option("--per-turn", help="One sample a turn, loss on it alone.")] = None,
+    give_ups: Annotated[bool | None, typer.Option("--give-ups", help="Also paths that end with giving up.")] = None,
     rank: Annotated[int | None, typer.Option(help="Rank of the adapter.")] = None,
     alpha: Annotated[int | None, typer.Option(help="The adapter is scaled by alpha / rank.")] = None,
     rope: Annotated[
@@ -48,7 +53,9 @@ def train(
         Path | None, typer.Option(help="Where checkpoints and metrics.jsonl lie while it runs. Without: temporary.")
     ] = None,
 ) -> None:
-    """Train a LoRA adapter on the training conversations of the newest snapshot, and publish it with the lake.
+    """Train a LoRA adapter on the training conversations of the newest snapshot, and publish it as the newest student.
+
+    It serves once `toolbench student promote` has judged it.
 
     Nothing is downloaded. What was trained before on the same conversations is not trained again, and a run that was
     killed goes on from its newest checkpoint. On several GPUs: accelerate launch -m toolbench student train … --work
@@ -56,11 +63,13 @@ def train(
 
     Example: toolbench student train --base ./my-model --epochs 2 --out adapter
     """
-    from toolbench.student import MODEL, StudentConfig, finished, specification, train_in_lake
+    from toolbench.student import StudentConfig, finished, specification, train_in_lake
+    from toolbench.student.promotion import NEWEST
 
     changed = {
         "epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size, "micro_batch": micro_batch,
-        "max_tokens": max_tokens, "rank": rank, "alpha": alpha, "rope": rope, "packing": packing,
+        "max_tokens": max_tokens, "calls": calls, "per_turn": per_turn, "give_ups": give_ups,
+        "rank": rank, "alpha": alpha, "rope": rope, "packing": packing,
         "gradient_checkpointing": gradient_checkpointing, "quantize": quantize, "checkpoint_every": checkpoint_every,
         "evaluate_every": evaluate_every, "patience": patience,
     }  # fmt: skip
@@ -83,7 +92,9 @@ def train(
             return  # another process of this run has written it
     else:
         entry = before
-    opened.publish(Draft(models={MODEL: entry}), "finetune-student")
+    newest = view.models.get(NEWEST)
+    if newest is None or newest.spec != entry.spec:  # else it may have been judged since
+        opened.publish(Draft(models={NEWEST: entry}), "finetune-student")
     typer.echo(f"{'unchanged' if before else 'trained'}: {_figures(entry.metrics)}")
     typer.echo(f"adapter: {opened.store.url(entry.path)}")
     for folder, write in ((out, _copy), (merged, _merge)):

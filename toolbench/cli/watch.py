@@ -77,6 +77,10 @@ def _call(command: str, flags: dict[str, Any], extra: dict[str, Any]) -> Any:
         from flows.screen import screen_apis
 
         return screen_apis(options, None, extra["night"])
+    if command == "promote":
+        from flows.promote import promote_student
+
+        return promote_student(options, extra["method"], extra["queries"], extra["base"])
     if extra["instructions"]:
         return annotate_file(options, os.fspath(Path(extra["instructions"]).absolute()), extra["limit"])
     return annotate_solutions(options)

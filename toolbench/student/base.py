@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from toolbench.errors import ToolbenchError
 
@@ -70,7 +70,7 @@ def load_model(
             config=config,
             local_files_only=True,
             trust_remote_code=False,
-            dtype=torch.bfloat16 if bf16() else torch.float32,
+            dtype=torch.bfloat16 if torch.cuda.is_available() and bf16() else torch.float32,
             **more,
         )
     embedded = model.get_input_embeddings().num_embeddings
@@ -108,11 +108,20 @@ def _four_bits() -> Any:
     )
 
 
-def bf16() -> bool:
-    """True where a GPU computes in bfloat16."""
+Precision = Literal["auto", "fp32", "bf16"]
+"""Arithmetic of the passes: `auto` is bfloat16 where it is fast, not emulated."""
+
+
+def bf16(precision: Precision = "auto") -> bool:
+    """Whether the passes compute in bfloat16: on the GPU if there is one, else on the processor."""
     import torch
 
-    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    if precision != "auto":
+        return precision == "bf16"
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    said = torch.cpu.get_capabilities()
+    return bool(said.get("avx512_bf16") or said.get("amx_bf16"))
 
 
 def require_gpu(*, allow_cpu: bool = False) -> None:

@@ -4,6 +4,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from toolbench.student.base import Precision
+from toolbench.student.templates import Calls
+
 Preset = Literal["quick", "toolllama", "ours"]
 
 
@@ -14,7 +17,18 @@ class StudentConfig(BaseModel):
 
     base: str
     """The causal model to adapt: a folder, or the name of a model that the local Hugging Face cache holds. Nothing is
-    downloaded. Its tokenizer must have a chat template that shows functions and calls."""
+    downloaded."""
+
+    calls: Calls = "auto"
+    """How calls are written: `native`, by the base's own chat template; `react`, as ReAct text; `auto`: natively where
+    the template shows functions, else as text. The adapter keeps the template, so that it is asked in the same way."""
+
+    per_turn: bool = False
+    """One sample a turn with loss on that turn alone, as ToolLLM's release has it; else one a conversation with loss on
+    all turns, which learns the same from far fewer tokens. `batch_size` counts samples."""
+
+    give_ups: bool = False
+    """Also learn from conversations that end with giving up; the lake has them where `dataset.give_ups` is set."""
 
     rank: int = Field(default=16, ge=1)
     """Rank of the adapter's matrices: more learns more and costs memory in proportion."""
@@ -58,6 +72,10 @@ class StudentConfig(BaseModel):
     packing: bool = False
     """Several conversations in one sequence of `max_tokens`, none of which sees another: no padding is computed.
     `batch_size` and `micro_batch` then count sequences."""
+
+    precision: Precision = "auto"
+    """Arithmetic of the passes; the adapter and its optimiser are fp32 always. bf16 is nearly twice as fast where the
+    processor has it (AMX or AVX-512 BF16, recent GPUs), and slower where it has not; auto is bf16 there, else fp32."""
 
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass: about a third slower, and far less memory."""

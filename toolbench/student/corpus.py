@@ -1,7 +1,8 @@
 """What a model of our own reads before it is taught: the training split's texts of a lake."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 from toolbench.documents import document
 from toolbench.lake import Lake, Snapshot
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
 Texts = Callable[[], Iterator[str | Conversation]]
 """Gives the corpus from the start each time it is called, so that it never has to be in memory as a whole."""
 
+Form = Literal["whole", "short"]
+"""Of conversations. `whole`: as a student is asked; `short`: without system prompt and functions, which are most of the
+tokens and say the same again and again."""
 
-def corpus(lake: Lake, view: Snapshot) -> Texts:
+
+def corpus(lake: Lake, view: Snapshot, form: Form = "whole") -> Texts:
     """API documents and definitions, instructions and conversations; nothing that is held out."""
 
     def texts() -> Iterator[str | Conversation]:
@@ -27,9 +32,13 @@ def corpus(lake: Lake, view: Snapshot) -> Texts:
                 yield instruction.text
         for conversation in lake.rows(view, Conversation):
             if conversation.split == "train":
-                yield conversation
+                yield conversation if form == "whole" else _short(conversation)
 
     return texts
+
+
+def _short(conversation: Conversation) -> Conversation:
+    return replace(conversation, tools="[]", messages=[m for m in conversation.messages if m.role != "system"])
 
 
 def words(texts: Texts) -> Iterator[str]:
@@ -40,8 +49,8 @@ def words(texts: Texts) -> Iterator[str]:
             continue
         yield text.tools
         for message in text.messages:
-            yield message.content or ""
-            yield from (f"{call.name} {call.arguments}" for call in message.tool_calls)
+            yield f"{message.role}\n{message.content or ''}"
+            yield from (f'{{"name": "{call.name}", "arguments": {call.arguments}}}' for call in message.tool_calls)
 
 
 def tokens(texts: Texts, tokenizer: "PreTrainedTokenizerBase") -> Iterator[list[int]]:

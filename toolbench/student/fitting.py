@@ -29,6 +29,7 @@ def make_trainer(
     `limit`: tokens of a packed sequence. With packing, TRL puts whole samples together by best fit, and tells them
     apart by position ids that start again: attention of any implementation stays within a sample.
     """
+    import torch
     from transformers import EarlyStoppingCallback, PrinterCallback
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
@@ -47,7 +48,8 @@ def make_trainer(
             learning_rate=config.learning_rate,
             lr_scheduler_type=config.schedule,
             warmup_steps=config.warmup,  # below 1: a share of all steps
-            bf16=bf16(),
+            bf16=bf16(config.precision),
+            use_cpu=not torch.cuda.is_available(),
             seed=config.seed,
             gradient_checkpointing=config.gradient_checkpointing,
             gradient_checkpointing_kwargs={"use_reentrant": False},

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from toolbench.errors import ToolbenchError
 from toolbench.student.base import load_model, load_tokenizer, quiet
 from toolbench.student.rope import recall
+from toolbench.student.templates import choose
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,9 +34,11 @@ def base_of(folder: str, base: str | None = None) -> str:
 def load_student(folder: str, base: str | None = None) -> tuple[Any, "PreTrainedTokenizerBase"]:
     """The model, ready to generate, and its tokenizer. An adapter is merged into its base in memory.
 
-    `base`: where the adapter's base is now, if it was moved. Raises ToolbenchError for what cannot be loaded.
+    A base is asked as its students are: as ReAct text where its own chat template shows no functions. `base`: where
+    the adapter's base is now, if it was moved. Raises ToolbenchError for what cannot be loaded.
     """
-    tokenizer = load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder, bare=True)
+    choose(tokenizer, "auto")
     model = adapted(folder, base_of(folder, base), tokenizer) if is_adapter(folder) else load_model(folder, tokenizer)
     return model.eval(), tokenizer
 

@@ -19,13 +19,13 @@ from toolbench.student.fitting import one_first
 from toolbench.student.train import train
 
 MODEL = "student"
-VERSION = 2
+VERSION = 3
 
 
 def specification(view: Snapshot, config: StudentConfig) -> str:
     """The digest of everything that decides the student of a snapshot: conversations, base, configuration."""
     files = [e.sha256 for e in view.entries(Conversation.TABLE)]
-    return digest([VERSION, files, config.model_dump(mode="json"), _contents(Path(config.base))])
+    return digest([VERSION, files, config.model_dump(mode="json"), contents(Path(config.base))])
 
 
 def finished(lake: Lake, spec: str) -> ModelEntry | None:
@@ -94,7 +94,7 @@ def lineage(lake: Lake, view: Snapshot) -> dict[str, Any]:
     }
 
 
-def _contents(base: Path) -> dict[str, str]:
+def contents(base: Path) -> dict[str, str]:
     """File name → SHA-256 of a base that is a folder; a name in the cache stands for itself."""
     found = {}
     for path in sorted(base.iterdir()) if base.is_dir() else ():

@@ -10,7 +10,7 @@ from typing import Any
 
 from toolbench.errors import ToolbenchError
 from toolbench.records import Conversation
-from toolbench.student.samples import IGNORED, Sample, UnusableConversation, sample
+from toolbench.student.samples import IGNORED, Making, Sample, UnusableConversation, samples
 
 _BATCH = 256
 """Samples in memory while they are written."""
@@ -23,6 +23,8 @@ class Spooled:
     dataset: Any
     """A `datasets.Dataset` with the columns input_ids and labels, mapped from a file; None if there are none."""
     count: int
+    conversations: int
+    """Conversations that the samples are of: as many, unless each turn is one."""
     learned: int
     """Tokens that carry loss."""
     read: int
@@ -47,6 +49,7 @@ class _Writer:
 
     path: Path
     ids: list[str] = field(default_factory=list)
+    conversations: int = 0
     digests: list[bytes] = field(default_factory=list)
     learned: int = 0
     read: int = 0
@@ -54,6 +57,8 @@ class _Writer:
     _stream: Any = None
 
     def add(self, key: str, made: Sample) -> None:
+        whole = key.partition("#")[0]
+        self.conversations += not self.ids or self.ids[-1].partition("#")[0] != whole
         both = array("q", [*made.input_ids, *made.labels])
         self.ids.append(key)
         self.digests.append(hashlib.sha256(both.tobytes()).digest())
@@ -86,10 +91,10 @@ class _Writer:
             dataset = Dataset.from_file(str(self.path))
             if order != list(range(len(order))):
                 dataset = dataset.select(order, keep_in_memory=True)
-        return Spooled(dataset, len(order), self.learned, self.read, whole)
+        return Spooled(dataset, len(order), self.conversations, self.learned, self.read, whole)
 
 
-def spool(conversations: Iterable[Conversation], tokenizer: Any, max_tokens: int, folder: Path) -> Samples:
+def spool(conversations: Iterable[Conversation], tokenizer: Any, making: Making, folder: Path) -> Samples:
     """Write the samples of all conversations below `folder`; those of other splits than `train` are held out.
 
     Raises ToolbenchError if no conversation is of that split, or none of those can be used: with the first reason.
@@ -100,18 +105,19 @@ def spool(conversations: Iterable[Conversation], tokenizer: Any, max_tokens: int
     teachers: set[str] = set()
     first: UnusableConversation | None = None
     wanted = 0
-    for conversation in conversations:
-        learned = conversation.split == "train"
+    for made in samples(conversations, tokenizer, making):
+        if made.conversation is None:
+            continue  # a lake's rows are conversations
+        learned = made.conversation.split == "train"
         wanted += learned
-        try:
-            made = sample(conversation, tokenizer, max_tokens)
-        except UnusableConversation as error:
-            rejected[error.reason] += 1
-            first = first or (error if learned else None)
+        if made.sample is None:
+            if made.problem:
+                rejected[made.problem.reason] += 1
+                first = first or (made.problem if learned else None)
             continue
-        (training if learned else held_out).add(conversation.id, made)
+        (training if learned else held_out).add(made.conversation.id, made.sample)
         if learned:
-            teachers.add(conversation.model)
+            teachers.add(made.conversation.model)
     if not wanted:
         raise ToolbenchError("No conversation belongs to the split `train`: annotate instructions of that split first.")
     if not training.ids:

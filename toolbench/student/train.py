@@ -18,8 +18,9 @@ from toolbench.student.checkpoints import newest
 from toolbench.student.config import StudentConfig
 from toolbench.student.fitting import Progress, make_trainer, one_first, processes, ran_out, smaller, watching
 from toolbench.student.rope import remember, stretched
-from toolbench.student.samples import IGNORED
+from toolbench.student.samples import IGNORED, Making
 from toolbench.student.spool import Samples, Spooled, batches, spool
+from toolbench.student.templates import Style, choose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +31,16 @@ class TrainResult:
     """Mean cross entropy of the base on the held-out conversations, in nats a learned token; None without any."""
     loss_after: float | None
     """The same with the adapter."""
+    calls: Style
+    """How the student writes its calls."""
     conversations: int
     """Conversations trained on."""
+    samples: int
+    """What they are trained on as: as many, unless each turn is one."""
     held_out: int
     """Conversations the two losses are measured on."""
     rejected: dict[str, int]
-    """Conversations of either kind that were left out, by reason: too_long, template, nothing_to_learn."""
+    """Samples of either kind that were left out, by reason: too_long, template, nothing_to_learn, gave_up."""
     learned_tokens: int
     """Tokens of one epoch that carry loss."""
     read_tokens: int
@@ -72,25 +77,29 @@ def train(
     that was killed goes on from the newest checkpoint there. `saved` is called with it after each checkpoint.
     `lineage`: what the model card says of the data's origin, by name.
 
-    Raises ToolbenchError if no conversation can be trained on, a package or the base is missing, its tokenizer has no
-    chat template, memory does not hold one sample, or `folder` cannot be written.
+    Raises ToolbenchError if no conversation can be trained on, a package or the base is missing, calls cannot be
+    written as they should be, memory does not hold one sample, or `folder` cannot be written.
     """
     started = time.monotonic()
     with ExitStack() as stack:
         with _written(folder):
             folder.mkdir(parents=True, exist_ok=True)
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        tokenizer = load_tokenizer(config.base)
+        tokenizer = load_tokenizer(config.base, bare=True)
+        style = choose(tokenizer, config.calls)
         rope = stretched(config)
         limit = _limit(config, rope)
-        samples = spool(conversations, tokenizer, limit, place / "samples")
+        making = Making(max_tokens=limit, per_turn=config.per_turn, give_ups=config.give_ups)
+        samples = spool(conversations, tokenizer, making, place / "samples")
         trainer, before, held = _fit(samples, tokenizer, config, rope, limit, work or place / "work", progress, saved)
         after = loss(trainer, samples.held_out, progress)
         result = TrainResult(
             loss_before=before,
             loss_after=after,
-            conversations=samples.training.count,
-            held_out=samples.held_out.count,
+            calls=style,
+            conversations=samples.training.conversations,
+            samples=samples.training.count,
+            held_out=samples.held_out.conversations,
             rejected=samples.rejected,
             learned_tokens=samples.training.learned,
             read_tokens=samples.training.read,

@@ -12,7 +12,7 @@ import pytest
 from student_conversations import HELD_OUT, TRAINING
 
 from toolbench.errors import ToolbenchError, UsageError
-from toolbench.student import StudentConfig, train
+from toolbench.student import Making, StudentConfig, train
 from toolbench.student.checkpoints import packed, unpack
 from toolbench.student.fitting import make_trainer, smaller
 from toolbench.student.merge import merge
@@ -25,8 +25,9 @@ ADAPTER = "adapter_model.safetensors"
 @pytest.fixture
 def config(tiny_llama: str) -> StudentConfig:
     return StudentConfig(
-        base=tiny_llama, rank=4, alpha=8, dropout=0.1, epochs=2, learning_rate=1e-2, batch_size=4, micro_batch=2
-    )
+        base=tiny_llama, rank=4, alpha=8, dropout=0.1, epochs=2, learning_rate=1e-2, batch_size=4, micro_batch=2,
+        precision="fp32",
+    )  # fmt: skip
 
 
 def lines(work: Path) -> list[dict[str, Any]]:
@@ -40,7 +41,7 @@ def test_packed_conversations_do_not_see_each_other(config: StudentConfig, tmp_p
 
     tokenizer = load_tokenizer(config.base)
     model = load_model(config.base, tokenizer).eval()
-    samples = spool([*TRAINING, *HELD_OUT], tokenizer, 1024, tmp_path / "samples")
+    samples = spool([*TRAINING, *HELD_OUT], tokenizer, Making(max_tokens=1024), tmp_path / "samples")
     packing = config.model_copy(update={"packing": True, "micro_batch": 1})
     trainer = make_trainer(model, tokenizer, samples, packing, 1024, tmp_path / "work", [])
     batches = list(trainer.get_train_dataloader())

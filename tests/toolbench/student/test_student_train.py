@@ -1,6 +1,7 @@
 """Training end to end on a tiny Llama."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from student_conversations import HELD_OUT, TRAINING, a_conversation
 from toolbench.errors import ToolbenchError
 from toolbench.records import Conversation
 from toolbench.student import StudentConfig, UnusableConversation, train
+from toolbench.student.reply import Student
 
 ADAPTER = "adapter_model.safetensors"
 
@@ -19,8 +21,9 @@ ADAPTER = "adapter_model.safetensors"
 @pytest.fixture
 def config(tiny_llama: str) -> StudentConfig:
     return StudentConfig(
-        base=tiny_llama, rank=8, alpha=16, dropout=0.1, epochs=5, learning_rate=1e-2, batch_size=4, micro_batch=2
-    )
+        base=tiny_llama, rank=8, alpha=16, dropout=0.1, epochs=5, learning_rate=1e-2, batch_size=4, micro_batch=2,
+        precision="fp32",
+    )  # fmt: skip
 
 
 def test_the_loss_falls_and_everything_lies_in_the_folder(
@@ -109,8 +112,7 @@ def test_what_is_too_long_is_counted_and_the_base_s_positions_are_a_limit(
 def test_what_cannot_be_trained_is_one_sentence(
     config: StudentConfig, tmp_path: Path, make_tokenizer: Callable[[str | None], Any]
 ) -> None:
-    mute, empty = tmp_path / "mute", tmp_path / "empty"
-    make_tokenizer(None).save_pretrained(mute)
+    mute, empty = mute_base(config, tmp_path, make_tokenizer), tmp_path / "empty"
     empty.mkdir()
     (tmp_path / "file").write_text("")
     out = tmp_path / "out"
@@ -127,9 +129,40 @@ def test_what_cannot_be_trained_is_one_sentence(
     refused("^The student's base `.*gone` cannot be loaded", TRAINING, base=str(tmp_path / "gone"))
     refused("^The student's base `nobody/nothing` cannot be loaded", TRAINING, base="nobody/nothing")
     refused("^The student's base `.*empty` cannot be loaded", TRAINING, base=str(empty))
-    refused("^The tokenizer of the base `.*mute` has no chat template", TRAINING, base=str(mute))
+    refused("^The chat template of the base `.*mute` shows no functions", TRAINING, base=mute, calls="native")
     refused("has no layers", TRAINING, target_modules=("nonsense",))
     refused("cannot be written to .*file", TRAINING, tmp_path / "file")
+
+
+def mute_base(config: StudentConfig, folder: Path, make_tokenizer: Callable[[str | None], Any]) -> str:
+    """The folder of the tiny base without a chat template."""
+    mute = folder / "mute"
+    shutil.copytree(config.base, mute)
+    (mute / "chat_template.jinja").unlink()
+    make_tokenizer(None).save_pretrained(mute)
+    return str(mute)
+
+
+def test_a_base_without_a_chat_template_learns_and_serves_calls_as_text(
+    config: StudentConfig, tmp_path: Path, make_tokenizer: Callable[[str | None], Any]
+) -> None:
+    mute = mute_base(config, tmp_path, make_tokenizer)
+    result = train(TRAINING, config.model_copy(update={"base": mute, "epochs": 1}), tmp_path / "adapter")
+    assert (result.calls, result.conversations) == ("react", 8)
+    assert Student.load(str(tmp_path / "adapter")).how == "react"
+
+
+def test_turns_may_be_samples_and_give_ups_are_learned_by_choice(config: StudentConfig, tmp_path: Path) -> None:
+    gave_up = a_conversation("g0")
+    ending = [replace(c, arguments='{"return_type": "give_up_and_restart"}') for c in gave_up.messages[-1].tool_calls]
+    gave_up = replace(gave_up, messages=[*gave_up.messages[:-1], replace(gave_up.messages[-1], tool_calls=ending)])
+    short = config.model_copy(update={"epochs": 1, "per_turn": True})
+    rows = [*TRAINING, *HELD_OUT, gave_up]
+    result = train(rows, short, tmp_path / "without")
+    assert (result.conversations, result.samples, result.held_out) == (8, 16, 2)
+    assert (len(result.losses), result.rejected) == (4, {"gave_up": 1})
+    result = train(rows, short.model_copy(update={"give_ups": True}), tmp_path / "with")
+    assert (result.conversations, result.samples, result.rejected) == (9, 18, {})
 
 
 def test_a_missing_package_is_named_with_its_extra(
