@@ -64,16 +64,19 @@ def promote(
 ) -> Decision:
     """Measure the newest student against the one that serves in `view`, or against its base while none does, and put
     what serves from now on into the draft, with the two evaluations. The same instructions meet both, greedily, so that
-    what was asked once is never asked again. Without a held-out instruction the newest student serves."""
+    what was asked once is never asked again. Without a held-out instruction the newest student serves. One that serves
+    already goes on as it was decided."""
     previous = view.models.get(MODEL)
+    if previous is not None and previous.spec == newest.spec:
+        if "decision" in previous.metrics:
+            return decide(newest.spec, newest.spec, None)
+        previous = None  # it came to serve before there were decisions
     with tempfile.TemporaryDirectory() as place:
         folder = lake.get_model(newest, Path(place) / TRAINED)
-        measured: dict[str, PassRun] = {}
-        if previous is None or previous.spec != newest.spec:
-            against = lake.get_model(previous, Path(place) / PREVIOUS) if previous else None
-            rivals = {TRAINED: (f"student-{newest.spec[:12]}", str(folder))}
-            rivals |= {PREVIOUS: (f"student-{previous.spec[:12]}", str(against))} if previous else _base(folder, base)
-            measured = _measure(lake, view, settings, draft, rivals, base, method, queries)
+        against = lake.get_model(previous, Path(place) / PREVIOUS) if previous else None
+        rivals = {TRAINED: (f"student-{newest.spec[:12]}", str(folder))}
+        rivals |= {PREVIOUS: (f"student-{previous.spec[:12]}", str(against))} if previous else _base(folder, base)
+        measured = _measure(lake, view, settings, draft, rivals, base, method, queries)
         gain = gate.against(*measured.values()) if measured else None
         decision = decide(newest.spec, previous.spec if previous else "", gain)
         figures = {name: _figures(run, method) for name, run in measured.items()}
@@ -84,6 +87,7 @@ def promote(
 
 def _base(folder: Path, base: str) -> dict[str, tuple[str, str]]:
     found = base_of(str(folder), base or None)
+    # Its name as well: of a model in the local cache that is all there is.
     return {BASE: (f"base-{digest([Path(found).name, contents(Path(found))], 12)}", found)}
 
 

@@ -1,18 +1,25 @@
-"""The student as a flow: refused without a GPU, trained and published where a CPU is meant."""
+"""The student as a flow: refused without a GPU, trained and published where a CPU is meant, promoted by ToolEval."""
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
+from workshop import Factory, Server
 
 from flows.finetune import finetune_student
-from toolbench.errors import ToolbenchError
+from flows.promote import promote_student
+from toolbench.errors import LakeError, ToolbenchError
 from toolbench.lake import Draft, Lake, Spec
 from toolbench.records import Conversation, FunctionCall, Message
 from toolbench.student import MODEL
+from toolbench.student.promotion import NEWEST
+from toolbench.tooleval.runs import PassRun
+from toolbench.tooleval.storing import runs_of
 
 
 def conversation(name: str, split: Any) -> Conversation:
@@ -58,8 +65,75 @@ def test_it_is_refused_without_a_gpu_and_published_where_a_cpu_is_meant(
     )
     view = lake.snapshot()
     assert (done.snapshot, view.flow) == (view.number, "finetune-student")
+    assert view.models[MODEL] == view.models[NEWEST]
     assert view.models[MODEL].metrics["loss_after"] < view.models[MODEL].metrics["loss_before"]
+    assert "no instruction is held out to compare it" in view.models[MODEL].metrics["decision"]["sentence"]
     with get_client(sync_client=True) as client:
         keys = {artifact.key for artifact in client.read_artifacts()}
     assert {"student", "student-metrics", "student-progress"} <= keys
     assert not lake.store.list("checkpoints/"), "nothing is left of what was only for a kill"
+
+
+def test_the_newest_student_serves_unless_it_is_worse(
+    factory: Factory,
+    tmp_path: Path,
+    options: Callable[..., Any],
+    honest_teacher: Server,
+    start_teacher: Callable[..., Server],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copytree(factory.lake.uri, tmp_path / "lake")
+    lake, base = Lake(str(tmp_path / "lake")), tmp_path / "base"
+    base.mkdir()
+    (base / "config.json").write_text("{}")
+    refusing = start_teacher(refusal_rate=1.0)
+    able, unable = "a" * 16, "b" * 16
+    asked: list[str] = []
+
+    @contextmanager
+    def served(folder: str, name: str, moved: str) -> Iterator[str]:
+        asked.append(name)
+        assert (Path(folder) / ("config.json" if name.startswith("base") else "README.md")).is_file()
+        yield f"{(honest_teacher if name == f'student-{able[:12]}' else refusing).url}/v1"
+
+    monkeypatch.setattr("flows.promote.served_student", served)
+
+    def trained(spec: str) -> None:
+        folder = tmp_path / spec
+        folder.mkdir()
+        (folder / "README.md").write_text("# Student\n")
+        (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(base)}))
+        lake.publish(Draft(models={NEWEST: lake.put_model(MODEL, spec, folder, {"conversations": 3})}), "test")
+
+    chosen = options(lake.uri)
+    with pytest.raises(LakeError, match=r"has no student: run `toolbench student train` first"):
+        promote_student(chosen)
+    trained(able)
+    done = promote_student(chosen, queries=8)
+    view = lake.snapshot()
+    assert (view.number, view.flow) == (done.snapshot, "promote-student")
+    assert [name.partition("-")[0] for name in asked] == ["student", "base"]
+    serves = view.models[MODEL]
+    assert (serves.spec, serves) == (able, view.models[NEWEST])
+    measured, decision = serves.metrics["measured"], serves.metrics["decision"]
+    assert (measured["trained"]["queries"], measured["base"]["queries"]) == (8, 8)
+    assert measured["trained"]["solved"] > measured["base"]["solved"] == 0
+    assert decision["gain"]["low"] > 0
+    assert decision["sentence"].startswith(f"{able} serves in place of its base: pass rate +")
+    card = (lake.get_model(serves, tmp_path / "card") / "README.md").read_text()
+    assert card.startswith("# Student\n\n## ToolEval\n\n" + decision["sentence"])
+    assert f"| trained | react | {measured['trained']['solved']} of 8 |" in card
+    assert len([run for run in runs_of(lake, view) if isinstance(run, PassRun)]) == 2
+    promote_student(chosen, queries=8)
+    assert lake.snapshot() == view, "it serves already"
+    trained(unable)
+    promote_student(chosen, queries=8)
+    view = lake.snapshot()
+    assert (view.models[MODEL], view.models[NEWEST].spec) == (serves, unable)
+    assert asked[2:] == [f"student-{unable[:12]}", f"student-{able[:12]}"]
+    decision = view.models[NEWEST].metrics["decision"]
+    assert decision["sentence"].startswith(f"{able} goes on serving: {unable} is worse than {able} beyond the interval")
+    assert decision["gain"]["high"] < 0
+    honest_teacher.reset()
+    again = promote_student(chosen, queries=8)
+    assert (again.snapshot, honest_teacher.asked()) == (view.number, 0), "what was asked once is not asked again"

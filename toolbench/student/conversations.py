@@ -10,9 +10,9 @@ from pathlib import Path
 
 from toolbench.errors import SourceError
 from toolbench.records import Conversation
+from toolbench.student.chat import UnusableConversation
 from toolbench.student.conversations_answers import from_answer
 from toolbench.student.conversations_released import released
-from toolbench.student.masks import UnusableConversation
 
 Found = Conversation | UnusableConversation
 """A conversation, or why what stands in its place is none."""

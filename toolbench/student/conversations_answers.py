@@ -10,8 +10,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from toolbench.records import Conversation
+from toolbench.student.chat import UnusableConversation
 from toolbench.student.conversations_words import Told, malformed
-from toolbench.student.masks import UnusableConversation
 
 
 class _Part(BaseModel):

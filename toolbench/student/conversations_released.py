@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from toolbench.errors import SourceError
 from toolbench.records import Conversation
+from toolbench.student.chat import UnusableConversation
 from toolbench.student.conversations_words import Told, malformed
-from toolbench.student.masks import UnusableConversation
 
 _STEP = re.compile(r"^Step \d+:\s*")
 _TURN = re.compile(

@@ -8,7 +8,7 @@ from typing import Any
 
 from toolbench import dialogue
 from toolbench.records import Conversation, FunctionCall, Group, Message
-from toolbench.student.masks import UnusableConversation
+from toolbench.student.chat import UnusableConversation
 
 _TOOLS = re.compile(r"following tools:\s*(.*?)(?=\n+Specifically, you have access|\Z)", re.DOTALL)
 _TOOL = re.compile(r"^\d+\.([^:\n]+):[ \t]*(.*?)(?=^\d+\.[^:\n]+:|\Z)", re.DOTALL | re.MULTILINE)

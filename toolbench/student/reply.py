@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from toolbench.errors import ToolbenchError
 from toolbench.serving.requests import Asked, BadRequestError
 from toolbench.student.base import quiet
+from toolbench.student.chat import plain
 from toolbench.student.folder import load_student
-from toolbench.student.masks import plain
 from toolbench.student.parsing import MARKERS, Call, Format, format_of, opening, parse
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from toolbench.dialogue import FINISH
 from toolbench.records import Conversation, Message
-from toolbench.student.masks import Chat, Span, UnusableConversation, spans, thoughts_left_out
+from toolbench.student.chat import Chat, Span, UnusableConversation
+from toolbench.student.masks import spans, thoughts_left_out
 from toolbench.student.shorten import Shortened, fitting
 from toolbench.student.templates import one_call_a_turn, react
 

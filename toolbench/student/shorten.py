@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from toolbench.records import Conversation, Message
-from toolbench.student.masks import Chat, UnusableConversation
+from toolbench.student.chat import Chat, UnusableConversation
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from toolbench.errors import ToolbenchError
 from toolbench.records import Conversation, Message
-from toolbench.student.masks import shows_tools
+from toolbench.student.chat import shows_tools
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

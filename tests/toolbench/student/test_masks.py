@@ -14,7 +14,9 @@ from student_conversations import TEXTS, TOOLS, a_conversation
 
 from toolbench.records import Conversation, FunctionCall, Message
 from toolbench.student import Making, Sample, UnusableConversation, masks, sample, samples
-from toolbench.student.masks import Chat, spans
+from toolbench.student.chat import Chat
+from toolbench.student.marks import by_marks
+from toolbench.student.masks import spans
 from toolbench.student.samples import IGNORED, encoded, turns
 from toolbench.student.templates import choose, native, one_call_a_turn, react
 
@@ -289,7 +291,7 @@ def test_all_ways_to_find_the_turns_agree(family: Family, tokenizer_of: Callable
     trained = [n for n, m in enumerate(conversation.messages) if m.train]
     chat = Chat(conversation, tokenizer)
     expected = family.turns(chat.text())
-    assert masks._by_marks(chat, trained) == expected
+    assert by_marks(chat, trained) == expected
     prefixes = masks._by_prefixes(chat, trained)
     # Qwen 3 shows the last turn otherwise, Mistral moves functions and system prompt to the last question.
     assert prefixes == (None if family.name in ("qwen3", "mistral") else expected)

@@ -12,6 +12,7 @@ from toolbench.errors import ToolbenchError
 from toolbench.lake import Draft, Lake, Spec
 from toolbench.records import Conversation
 from toolbench.student import MODEL, StudentConfig, finished, specification, train_in_lake
+from toolbench.student.promotion import NEWEST
 
 
 def fill(lake: Lake, rows: list[Conversation]) -> None:
@@ -78,7 +79,9 @@ def test_the_command_trains_once_and_publishes(lake: Lake, tiny_llama: str, tmp_
     assert run(*arguments).startswith("unchanged: 8 conversations")
     assert lake.snapshot() == published, "what did not change publishes nothing"
     assert run(*arguments, "--epochs", "2").startswith("trained: ")
-    assert lake.snapshot().models[MODEL] != published.models[MODEL]
+    assert lake.snapshot().models[NEWEST] != published.models[NEWEST]
+    assert MODEL not in lake.snapshot().models, "it serves once it is promoted"
+    assert "promote one" in refused("serve", "--lake", lake.uri)
 
 
 def test_the_preview_shows_what_is_learned(lake: Lake, tiny_llama: str) -> None:

@@ -1,0 +1,166 @@
+"""A student that learns, from nothing: data → base → adapter → served → searched → judged, before and after.
+
+    python tests/bench/student_loop.py [--folder DIR] [--categories Science] [--instructions 600] [--queries 0]
+
+On the CPU, without a key, a network or a model from anywhere. The offline teacher writes instructions for the demo
+hub's APIs and solves them. `student bootstrap` makes a Llama of some ten million parameters from the training split's
+texts; it sees conversations without system prompt and functions only. `student train` tunes it on the conversations
+as a student is asked. `student promote` serves both, has them search the held-out instructions with ReAct, greedily,
+and has the answers judged. Commands are printed as they are run. With --folder, what was done there is not done again.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from toolbench import catalogue, datasets, instructions, solutions, tooleval
+from toolbench.lake import Draft, Lake, Spec
+from toolbench.services import services
+from toolbench.settings import Settings
+from toolbench.statistics import wilson
+from toolbench.student.promotion import BASE, NEWEST, TRAINED
+from toolbench.tooleval.runs import PassRun
+from toolbench.tooleval.storing import runs_of
+
+ASKED = {
+    "TOOLBENCH_TEACHER__MAX_OUTPUT_TOKENS": "192",
+    "TOOLBENCH_SEARCH__MAX_CALLS": "6",
+    "TOOLBENCH_JUDGE__VOTES": "1",
+    "TOOLBENCH_JUDGE__MAX_OUTPUT_TOKENS": "1024",
+}
+"""A base that never learned to end would write on and on."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="keeps the lake and the base")
+    parser.add_argument("--categories", default="Science", help="of the demo hub, separated by commas")
+    parser.add_argument("--instructions", type=int, default=600, help="aimed at; near-duplicates are rejected")
+    parser.add_argument("--steps", type=int, default=360, help="of the pre-training, 1,024 tokens each")
+    parser.add_argument("--epochs", type=int, default=2, help="of the tuning")
+    parser.add_argument("--queries", type=int, default=0, help="held-out instructions asked; 0: all")
+    wanted = parser.parse_args()
+    if wanted.folder:
+        loop(wanted, wanted.folder)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        loop(wanted, Path(folder))
+
+
+def loop(wanted: argparse.Namespace, folder: Path) -> None:
+    """Everything, and the table."""
+    uri, base = str(folder / "lake"), folder / "base"
+    lake = Lake(uri)
+    if not lake.numbers():
+        timed("data", lambda: write(lake, tuple(wanted.categories.split(",")), wanted.instructions))
+    if not (base / "bootstrap.json").is_file():
+        run("bootstrap", "--lake", uri, "--out", str(base), "--preset", "10m", "--conversations", "short", "--block",
+            "1024", "--batch-size", "1", "--learning-rate", "1.5e-3", "--steps", str(wanted.steps))  # fmt: skip
+    run("train", "--lake", uri, "--base", str(base), "--rank", "64", "--alpha", "128", "--learning-rate", "1e-3",
+        "--batch-size", "4", "--epochs", str(wanted.epochs))  # fmt: skip
+    run("promote", "--lake", uri, "--queries", str(wanted.queries), **ASKED)
+    print(table(lake, json.loads((base / "bootstrap.json").read_text(encoding="utf-8"))))
+
+
+def write(lake: Lake, categories: tuple[str, ...], count: int) -> None:
+    """Instructions, solutions, votes and conversations in the lake, the stages one after the other."""
+    wanted = Settings(
+        lake=lake.uri,
+        catalogue={"categories": categories},
+        judge={"votes": 1},
+        instructions={"total": count, "groups": ("I1",)},
+    )
+    with services(wanted) as settings:
+        draft = Draft()
+        draft.add(catalogue.collect(lake, settings)[0], catalogue.TABLES)
+        view = lake.publish(draft, "collect-apis")
+
+        def stage(room: ModuleType, specs: list[Spec], work: Any, told: Settings = settings) -> None:
+            nonlocal view
+            draft = Draft()
+            draft.add([asyncio.run(work(lake, spec, told, lambda: None)) for spec in specs], room.TABLES)
+            view = lake.publish(draft, room.STAGE)
+
+        known = sorted({e.partition["category"] for e in view.entries("apis")})
+        stage(instructions, instructions.plan(lake, view, settings, categories=known), instructions.generate)
+        parts = list(
+            {json.dumps(e.partition, sort_keys=True): e.partition for e in view.entries("instructions")}.values()
+        )
+        stage(solutions, solutions.plan(lake, view, settings, partitions=parts), solutions.annotate)
+        stage(tooleval, tooleval.plan(view, settings, partitions=parts), tooleval.judge, settings.as_judge())
+        stage(datasets, datasets.plan(view, partitions=parts), datasets.build)
+
+
+def run(*arguments: str, **environment: str) -> None:
+    """One command of `toolbench student`, shown with the settings that it is given."""
+    shown = " ".join(
+        [*(f"{name}={value}" for name, value in environment.items()), "toolbench student", shlex.join(arguments)]
+    )
+    print(f"\n$ {shown}", flush=True)
+    command = [sys.executable, "-m", "toolbench", "student", *arguments]
+    timed(arguments[0], lambda: subprocess.run(command, check=True, env={**os.environ, **environment}))
+
+
+def timed(what: str, work: Any) -> None:
+    """Do it, and say how long it took."""
+    started, cpu = time.monotonic(), os.times()
+    work()
+    now = os.times()
+    spent = sum(now[:4]) - sum(cpu[:4])
+    print(f"{what}: {time.monotonic() - started:.0f} s, {spent:.0f} s of them on a processor", flush=True)
+
+
+def table(lake: Lake, made: dict[str, Any]) -> str:
+    """What was learned, as Markdown."""
+    view = lake.snapshot()
+    metrics = view.models[NEWEST].metrics
+    losses = made["losses"]
+    tuned = json.loads(lake.store.read(f"{view.models[NEWEST].path}/metrics.json"))["losses"]
+    lines = [
+        "",
+        f"base: {made['parameters']:,} parameters, loss {losses[0]:.2f} in step 1, {mean(losses[-10:]):.2f} in the "
+        f"last ten of {len(losses)} steps, {made['tokens_per_second']:,.0f} tokens/s",
+        f"adapter: {metrics['trainable_parameters']:,} parameters, {metrics['conversations']} conversations, "
+        f"loss {mean(tuned[:5]):.3f} in the first five, {mean(tuned[-5:]):.3f} in the last five of {len(tuned)} steps; "
+        f"on {metrics['held_out']} held-out conversations {metrics['loss_before']:.3f} before, "
+        f"{metrics['loss_after']:.3f} after",
+        "",
+        "| | solved | 95% interval (Wilson) | pass rate |",
+        "|---|---|---|---|",
+    ]
+    for name in (BASE, TRAINED):
+        found = metrics["measured"][name]
+        low, high = wilson(found["solved"], found["queries"]) or (0.0, 1.0)
+        lines.append(
+            f"| {name} | {found['solved']} of {found['queries']} | {100 * low:.1f}% to {100 * high:.1f}% "
+            f"| {found['pass_rate']} |"
+        )
+    lines += ["", both(lake), metrics["decision"]["sentence"]]
+    return "\n".join(lines)
+
+
+def both(lake: Lake) -> str:
+    """How many held-out instructions each solves that the other does not."""
+    solved: dict[str, set[str]] = {}
+    for found in runs_of(lake, lake.snapshot()):
+        if isinstance(found, PassRun):
+            solved[found.name.partition("-")[0]] = {q.query_id for q in found.queries if q.status == "solved"}
+    gained, lost = solved["student"] - solved["base"], solved["base"] - solved["student"]
+    return f"solved by the student alone: {len(gained)}; by the untuned base alone: {len(lost)}"
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+if __name__ == "__main__":
+    main()
