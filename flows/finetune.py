@@ -66,6 +66,7 @@ def finetune_student(
     draft, newest = Draft(), view.models.get(NEWEST)
     if newest is None or newest.spec != entry.spec or "decision" not in newest.metrics:
         promote(lake, view, settings, draft, entry, base, method, queries)
+    entry = draft.models.get(NEWEST) or view.models.get(NEWEST, entry)
     figures = "\n".join(f"- {name}: {value}" for name, value in entry.metrics.items())
     create_markdown_artifact(figures, key="student", description="The student")
     return Done(draft=lake.put_draft(draft), snapshot=publish(lake, draft, NAME).number)

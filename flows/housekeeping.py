@@ -37,6 +37,7 @@ WRITERS = (
     "finetune-student",
     "generate-instructions",
     "nightly-refresh",
+    "promote-student",
     "screen-apis",
     "train-retriever",
 )

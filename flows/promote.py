@@ -69,6 +69,7 @@ def promote(
     previous = view.models.get(MODEL)
     if previous is not None and previous.spec == newest.spec:
         if "decision" in previous.metrics:
+            draft.models[NEWEST] = previous
             return decide(newest.spec, newest.spec, None)
         previous = None  # it came to serve before there were decisions
     with tempfile.TemporaryDirectory() as place:

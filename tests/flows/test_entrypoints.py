@@ -25,8 +25,7 @@ def test_every_flow_is_there() -> None:
     assert sorted(FLOWS) == [
         "add-category", "annotate-instructions", "annotate-solutions", "build-dataset", "collect-apis",
         "compress-responses", "evaluate", "finetune-student", "generate-instructions", "housekeeping",
-        "nightly-refresh", "publish-report", "screen-apis", "train-retriever",
-        "watch-inbox",
+        "nightly-refresh", "promote-student", "publish-report", "screen-apis", "train-retriever", "watch-inbox",
     ]  # fmt: skip
 
 
