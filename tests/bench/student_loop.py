@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--categories", default="Science", help="of the demo hub, separated by commas")
     parser.add_argument("--instructions", type=int, default=600, help="aimed at; near-duplicates are rejected")
     parser.add_argument("--steps", type=int, default=360, help="of the pre-training, 1,024 tokens each")
-    parser.add_argument("--epochs", type=int, default=2, help="of the tuning")
+    parser.add_argument("--tuned", type=int, default=70, help="steps of the tuning, four conversations each")
     parser.add_argument("--queries", type=int, default=0, help="held-out instructions asked; 0: all")
     wanted = parser.parse_args()
     if wanted.folder:
@@ -66,7 +66,7 @@ def loop(wanted: argparse.Namespace, folder: Path) -> None:
         run("bootstrap", "--lake", uri, "--out", str(base), "--preset", "10m", "--conversations", "short", "--block",
             "1024", "--batch-size", "1", "--learning-rate", "1.5e-3", "--steps", str(wanted.steps))  # fmt: skip
     run("train", "--lake", uri, "--base", str(base), "--rank", "64", "--alpha", "128", "--learning-rate", "1e-3",
-        "--batch-size", "4", "--epochs", str(wanted.epochs))  # fmt: skip
+        "--batch-size", "4", "--steps", str(wanted.tuned))  # fmt: skip
     run("promote", "--lake", uri, "--queries", str(wanted.queries), **ASKED)
     print(table(lake, json.loads((base / "bootstrap.json").read_text(encoding="utf-8"))))
 

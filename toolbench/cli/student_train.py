@@ -27,6 +27,7 @@ def train(
         typer.Option(help="quick: some hundred conversations; ours: thousands, on a GPU; toolllama: the paper's."),
     ] = "quick",
     epochs: Annotated[int | None, typer.Option(help="Passes over the training conversations.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps in all, in place of epochs.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The peak of the learning rate.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Conversations that make a step.")] = None,
     micro_batch: Annotated[int | None, typer.Option(help="Conversations in memory at once.")] = None,
@@ -67,7 +68,7 @@ def train(
     from toolbench.student.promotion import NEWEST
 
     changed = {
-        "epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size, "micro_batch": micro_batch,
+        "epochs": epochs, "steps": steps, "learning_rate": learning_rate, "batch_size": batch_size, "micro_batch": micro_batch,
         "max_tokens": max_tokens, "calls": calls, "per_turn": per_turn, "give_ups": give_ups,
         "rank": rank, "alpha": alpha, "rope": rope, "packing": packing,
         "gradient_checkpointing": gradient_checkpointing, "quantize": quantize, "checkpoint_every": checkpoint_every,

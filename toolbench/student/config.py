@@ -45,6 +45,9 @@ class StudentConfig(BaseModel):
     epochs: int = Field(default=1, ge=1)
     """Passes over the training conversations."""
 
+    steps: int | None = Field(default=None, ge=1)
+    """Steps in all, in place of `epochs`."""
+
     learning_rate: float = Field(default=2e-4, gt=0)
     """The peak of AdamW's learning rate. Adapters bear about ten times what a whole model does."""
 

@@ -42,6 +42,7 @@ def make_trainer(
         arguments = SFTConfig(
             output_dir=str(work),
             num_train_epochs=config.epochs,
+            max_steps=config.steps or -1,
             per_device_train_batch_size=config.micro_batch,
             per_device_eval_batch_size=config.micro_batch,
             gradient_accumulation_steps=accumulation(config),
@@ -148,10 +149,10 @@ def watching(work: Path, samples: Samples, config: StudentConfig, progress: Prog
     class Watching(TrainerCallback):
         def __init__(self) -> None:
             self.started = time.monotonic()
-            self.from_step = 0
+            self.from_epoch = 0.0
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            self.started, self.from_step = time.monotonic(), state.global_step
+            self.started, self.from_epoch = time.monotonic(), state.epoch or 0.0
             if state.is_world_process_zero:
                 _cut(work / METRICS, state.global_step)
 
@@ -166,13 +167,13 @@ def watching(work: Path, samples: Samples, config: StudentConfig, progress: Prog
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
             if not state.is_world_process_zero or not logs or not {"loss", "eval_loss"} & set(logs):
                 return
-            # Every step reads about as much as any other.
-            each = samples.training.read * config.epochs / max(1, state.max_steps)
+            # Every part of an epoch reads about as much as any other.
+            read = samples.training.read * ((state.epoch or 0.0) - self.from_epoch)
             seconds = time.monotonic() - self.started
             wanted = ("loss", "eval_loss", "learning_rate", "grad_norm", "epoch")
             line = {"step": state.global_step, **{n: logs[n] for n in wanted if n in logs}}
             line |= {"seconds": round(seconds, 3), "memory": memory()}
-            line["tokens_per_second"] = round((state.global_step - self.from_step) * each / max(seconds, 1e-9), 1)
+            line["tokens_per_second"] = round(read / max(seconds, 1e-9), 1)
             with (work / METRICS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
 
