@@ -124,8 +124,8 @@ def _asked(settings: Settings, name: str, folder: str, base: str, method: Method
     with served_student(folder, name, base) as url:
         yield searching(settings, name, url, method).with_(
             teacher={
-                "temperature": 0.0, "max_concurrency": 1, "timeout": 600.0, "gone_seconds": 600.0, "rpm": 0, "tpm": 0, "batch": False,
-                "budget_calls": 0, "budget_tokens": 0, "budget_dollars": 0.0,
+                "temperature": 0.0, "max_concurrency": 1, "timeout": 600.0, "gone_seconds": 600.0, "rpm": 0, "tpm": 0,
+                "batch": False, "budget_calls": 0, "budget_tokens": 0, "budget_dollars": 0.0,
             }
         )  # fmt: skip
 

@@ -69,8 +69,8 @@ def train(
 
     changed = {
         "epochs": epochs, "steps": steps, "learning_rate": learning_rate, "batch_size": batch_size,
-        "micro_batch": micro_batch, "max_tokens": max_tokens, "calls": calls, "per_turn": per_turn, "give_ups": give_ups,
-        "rank": rank, "alpha": alpha, "rope": rope, "packing": packing,
+        "micro_batch": micro_batch, "max_tokens": max_tokens, "calls": calls, "per_turn": per_turn,
+        "give_ups": give_ups, "rank": rank, "alpha": alpha, "rope": rope, "packing": packing,
         "gradient_checkpointing": gradient_checkpointing, "quantize": quantize, "checkpoint_every": checkpoint_every,
         "evaluate_every": evaluate_every, "patience": patience,
     }  # fmt: skip
