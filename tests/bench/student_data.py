@@ -4,8 +4,9 @@
 
 DATA is a folder of ToolBench's answer files. Their conversations are varied until there are enough: each gets the
 instruction, thoughts, arguments and observations of another length, drawn by its number. The tokenizer is a byte-level
-BPE of 8,000 tokens trained on them, the chat template a test's. Each number runs in a process of its own, which tells
-its peak memory; what the libraries take before the first sample is told apart.
+BPE of 8,000 tokens trained on them, the chat template a test's. They are made into samples and written to disk as
+before a training run. Each number runs in a process of its own, which tells its peak memory; what the libraries take
+before the first sample is told apart.
 """
 
 import argparse
@@ -26,9 +27,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "toolbench" / "student"))
 from families import FAMILIES
 
 from toolbench.records import Conversation
-from toolbench.student import Making, samples
+from toolbench.student import Making
 from toolbench.student.conversations import read
-from toolbench.student.lengths import Lengths
+from toolbench.student.spool import spool
 
 
 def varied(real: list[Conversation], number: int) -> Iterator[Conversation]:
@@ -78,27 +79,22 @@ def peak() -> float:
 
 
 def work(data: Path, folder: Path, number: int, max_tokens: int) -> dict[str, Any]:
-    """Make all samples, keep none; what it took."""
+    """Make all samples and write them to disk, as training does; what it took."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     real = [row for row in read(data) if isinstance(row, Conversation)]
     making = Making(max_tokens=max_tokens, give_ups=True)
-    for _ in samples(varied(real, 50), tokenizer, making):
-        pass
-    before, lengths, tokens, learned, rejected = peak(), Lengths(), 0, 0, 0
+    spool(varied(real, 50), tokenizer, making, folder / "first")
+    before = peak()
     started, cpu = time.perf_counter(), time.process_time()
-    for made in samples(varied(real, number), tokenizer, making):
-        if made.sample is None:
-            rejected += 1
-            continue
-        tokens += len(made.sample.input_ids)
-        learned += sum(label != -100 for label in made.sample.labels)
-        lengths.shortened += made.sample.shortened
+    made = spool(varied(real, number), tokenizer, making, folder / "samples")
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+    tokens, written = made.training.read, (folder / "samples" / "training.arrow").stat().st_size
     return {
-        "conversations": number, "rejected": rejected, "observations_cut": lengths.shortened,
-        "tokens": tokens, "learned": learned, "seconds": round(seconds, 1), "cpu_seconds": round(cpu, 1),
+        "conversations": number, "rejected": sum(made.rejected.values()), "tokens": tokens,
+        "learned": made.training.learned, "mib_on_disk": round(written / 2**20),
+        "seconds": round(seconds, 1), "cpu_seconds": round(cpu, 1),
         "conversations_per_cpu_second": round(number / cpu), "tokens_per_cpu_second": round(tokens / cpu),
         "conversations_per_second": round(number / seconds), "tokens_per_second": round(tokens / seconds),
         "peak_mib_before": round(before), "peak_mib": round(peak()),

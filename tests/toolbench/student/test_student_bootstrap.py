@@ -76,6 +76,9 @@ def test_what_is_held_out_is_never_read(lake: Lake) -> None:
     draft.add([lake.finish(spec, {Conversation: rows}, taken_in=11, passed_on=11)], ("conversations",))
     lake.publish(draft, "test")
     assert [c.id for c in corpus(lake, lake.snapshot())() if isinstance(c, Conversation)] == [c.id for c in TRAINING]
+    short = [c for c in corpus(lake, lake.snapshot(), "short")() if isinstance(c, Conversation)]
+    assert [(c.id, c.tools) for c in short] == [(c.id, "[]") for c in TRAINING]
+    assert [c.messages for c in short] == [c.messages[1:] for c in TRAINING], "all but the system prompt"
 
 
 def test_the_command_says_what_it_made(lake: Lake, tmp_path: Path) -> None:
@@ -92,6 +95,8 @@ def test_the_command_says_what_it_made(lake: Lake, tmp_path: Path) -> None:
     assert (tmp_path / "base" / "model.safetensors").is_file()
     refused = CliRunner().invoke(app, [*arguments, "--heads", "3"])
     assert "no multiple of twice the 3 heads" in str(refused.exception)
+    refused = CliRunner().invoke(app, [*arguments, "--context", "64", "--block", "128"])
+    assert "a block of 128 tokens does not fit the context of 64" in str(refused.exception)
 
 
 def test_too_little_text_is_one_sentence(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from student_conversations import TOOLS, a_conversation
 from workshop import Server
 
 from toolbench.errors import ToolbenchError, UsageError
+from toolbench.services import served_student
 from toolbench.student.reply import Student
 from toolbench.student.serving import check_address, create_app, serve
 
@@ -208,3 +209,13 @@ def test_a_folder_that_is_no_student_is_one_sentence(tiny_llama: str, tmp_path: 
         Student.load(str(tmp_path / "adapter"))
     with pytest.raises(ToolbenchError, match="does not fit the base"):
         Student.load(str(tmp_path / "adapter"), tiny_llama)
+
+
+def test_a_base_is_served_as_a_process_for_the_length_of_a_block(
+    tiny_llama: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOOLBENCH_STUDENT_KEY", "for others")
+    with served_student(tiny_llama, "base-1") as url:
+        assert [model["id"] for model in httpx.get(f"{url}/models").json()["data"]] == ["base-1"]
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/models")
