@@ -24,9 +24,9 @@ def bootstrap(
     vocabulary: Annotated[int | None, typer.Option(help="Tokens of the vocabulary at most.")] = None,
     context: Annotated[int | None, typer.Option(help="Positions.")] = None,
     conversations: Annotated[
-        Literal["whole", "short"],
+        Literal["whole", "short"] | None,
         typer.Option(help="Conversations as a student is asked, or without system prompt and functions."),
-    ] = "whole",
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the corpus.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps in all, in place of epochs.")] = None,
     block: Annotated[int | None, typer.Option(help="Tokens trained on at once. Without: as many as positions.")] = None,
@@ -47,7 +47,10 @@ def bootstrap(
 
     found = settings(lake=lake, seed=seed)
     shape = {"layers": layers, "width": width, "heads": heads, "vocabulary": vocabulary, "context": context}
-    run = {"epochs": epochs, "steps": steps, "block": block, "batch_size": batch_size, "learning_rate": learning_rate}
+    run = {
+        "conversations": conversations, "epochs": epochs, "steps": steps, "block": block, "batch_size": batch_size,
+        "learning_rate": learning_rate,
+    }  # fmt: skip
     try:
         config = BootstrapConfig.preset(preset, **shape, **run, seed=found.seed % 2**31)
     except ValidationError as error:
@@ -55,7 +58,7 @@ def bootstrap(
         raise UsageError(f"The model cannot be built so: {'.'.join(map(str, first['loc']))} {first['msg']}.") from error
     opened = Lake(found.lake)
     with bars() as show:
-        made = make(corpus(opened, published(opened, None), conversations), config, out, show)
+        made = make(corpus(opened, published(opened, None)), config, out, show)
     typer.echo(f"{made.parameters:,} parameters, {made.vocabulary:,} tokens in the vocabulary")
     typer.echo(f"{made.steps} steps over {made.tokens:,} tokens, {made.tokens_per_second:,.0f} tokens/s")
     typer.echo(f"loss {made.loss_first:.3f} at first, {made.loss_last:.3f} at last, in nats a token")

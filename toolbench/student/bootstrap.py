@@ -3,7 +3,7 @@
 import json
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from itertools import islice
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from toolbench.errors import ToolbenchError
 from toolbench.student.base import Precision, bf16, quiet, require
-from toolbench.student.corpus import Texts, tokens, words
+from toolbench.student.corpus import Form, Texts, tokens, words
 
 Preset = Literal["1m", "10m", "50m", "150m"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
@@ -53,6 +53,10 @@ class BootstrapConfig(BaseModel):
 
     context: int = Field(default=2048, ge=64)
     """Positions: longer conversations can neither be read nor tuned on."""
+
+    conversations: Form = "whole"
+    """How conversations are read: `short` leaves out system prompt and functions, which are most of the tokens and say
+    the same again and again. The tokenizer knows their words all the same."""
 
     block: int | None = Field(default=None, ge=64)
     """Tokens that are trained on at once, `context` at most and by default; shorter blocks make more steps of as many
@@ -122,7 +126,7 @@ def bootstrap(
     require()
     started = time.monotonic()
     tokenizer = _tokenizer(texts, config.vocabulary)
-    blocks = _blocks(texts, tokenizer, config.block or config.context)
+    blocks = _blocks(tokens(texts, tokenizer, config.conversations), config.block or config.context)
     model = _model(tokenizer, config)
     trainer = _trainer(model, blocks, config, folder, progress)
     at = time.monotonic()
@@ -168,9 +172,9 @@ class _Blocks:
         return {"input_ids": ids, "labels": ids}
 
 
-def _blocks(texts: Texts, tokenizer: Any, length: int) -> _Blocks:
+def _blocks(read: Iterator[list[int]], length: int) -> _Blocks:
     blocks = _Blocks(length)
-    for ids in tokens(texts, tokenizer):
+    for ids in read:
         blocks.tokens.extend(ids)
     if not len(blocks):
         raise ToolbenchError(

@@ -20,7 +20,7 @@ Form = Literal["whole", "short"]
 tokens and say the same again and again."""
 
 
-def corpus(lake: Lake, view: Snapshot, form: Form = "whole") -> Texts:
+def corpus(lake: Lake, view: Snapshot) -> Texts:
     """API documents and definitions, instructions and conversations; nothing that is held out."""
 
     def texts() -> Iterator[str | Conversation]:
@@ -32,13 +32,9 @@ def corpus(lake: Lake, view: Snapshot, form: Form = "whole") -> Texts:
                 yield instruction.text
         for conversation in lake.rows(view, Conversation):
             if conversation.split == "train":
-                yield conversation if form == "whole" else _short(conversation)
+                yield conversation
 
     return texts
-
-
-def _short(conversation: Conversation) -> Conversation:
-    return replace(conversation, tools="[]", messages=[m for m in conversation.messages if m.role != "system"])
 
 
 def words(texts: Texts) -> Iterator[str]:
@@ -53,14 +49,19 @@ def words(texts: Texts) -> Iterator[str]:
             yield from (f'{{"name": "{call.name}", "arguments": {call.arguments}}}' for call in message.tool_calls)
 
 
-def tokens(texts: Texts, tokenizer: "PreTrainedTokenizerBase") -> Iterator[list[int]]:
-    """Token ids of each text; conversations go through the chat template with their functions."""
+def tokens(texts: Texts, tokenizer: "PreTrainedTokenizerBase", form: Form = "whole") -> Iterator[list[int]]:
+    """Token ids of each text; conversations go through the chat template."""
     end = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
     for text in texts():
         if isinstance(text, str):
             yield [*tokenizer.encode(text, add_special_tokens=False), *end]
             continue
         try:
-            yield sample(text, tokenizer).input_ids
+            yield sample(text if form == "whole" else short(text), tokenizer).input_ids
         except UnusableConversation:
             continue
+
+
+def short(conversation: Conversation) -> Conversation:
+    """The conversation without system prompt and functions."""
+    return replace(conversation, tools="[]", messages=[m for m in conversation.messages if m.role != "system"])

@@ -2,12 +2,13 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from student_conversations import HELD_OUT, TRAINING, a_conversation
+from student_conversations import HELD_OUT, TRAINING, UNMARKED, a_conversation
 from typer.testing import CliRunner
 
 from toolbench.cli import app
@@ -15,7 +16,7 @@ from toolbench.errors import ToolbenchError
 from toolbench.lake import Draft, Lake, Spec
 from toolbench.records import Conversation
 from toolbench.student.bootstrap import PRESETS, BootstrapConfig, bootstrap
-from toolbench.student.corpus import corpus
+from toolbench.student.corpus import corpus, tokens
 
 SMALL = BootstrapConfig(
     layers=2, width=64, heads=4, vocabulary=400, context=256, steps=40, batch_size=2, learning_rate=5e-3
@@ -51,7 +52,7 @@ def test_it_learns_and_is_a_base(tmp_path: Path) -> None:
     assert tokenizer.decode(tokenizer.encode("Größe 3½ <tool_call>")) == "Größe 3½ <tool_call>"
     labels = [label for label in sample(TRAINING[0], tokenizer).labels if label >= 0]
     assert tokenizer.decode(labels).startswith('<tool_call>\n{"name": "rain_for_weather", "arguments": {"city"')
-    config = StudentConfig(base=str(tmp_path / "one"), learning_rate=1e-2, batch_size=4)
+    config = StudentConfig(base=str(tmp_path / "one"), learning_rate=2e-3, batch_size=2, epochs=2)
     result = train([replace(c, tools="[]") for c in (*TRAINING, *HELD_OUT)], config, tmp_path / "adapter")
     assert result.rejected == {}
     assert result.loss_after is not None
@@ -76,9 +77,21 @@ def test_what_is_held_out_is_never_read(lake: Lake) -> None:
     draft.add([lake.finish(spec, {Conversation: rows}, taken_in=11, passed_on=11)], ("conversations",))
     lake.publish(draft, "test")
     assert [c.id for c in corpus(lake, lake.snapshot())() if isinstance(c, Conversation)] == [c.id for c in TRAINING]
-    short = [c for c in corpus(lake, lake.snapshot(), "short")() if isinstance(c, Conversation)]
-    assert [(c.id, c.tools) for c in short] == [(c.id, "[]") for c in TRAINING]
-    assert [c.messages for c in short] == [c.messages[1:] for c in TRAINING], "all but the system prompt"
+
+
+def test_short_conversations_are_read_without_system_prompt_and_functions(
+    make_tokenizer: Callable[[str | None], Any],
+) -> None:
+    tokenizer = make_tokenizer(UNMARKED)
+    (whole,), (short,) = (
+        [tokenizer.decode(ids) for ids in tokens(lambda: iter(TRAINING[:1]), tokenizer, form)]
+        for form in ("whole", "short")
+    )
+    assert "Rain in a city" in whole
+    assert whole.endswith(short.removeprefix("<|im_start|>"))
+    assert "You call functions." not in short
+    assert "Rain in a city" not in short
+    assert "Now I know." in short
 
 
 def test_the_command_says_what_it_made(lake: Lake, tmp_path: Path) -> None:
