@@ -45,8 +45,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="keeps the lake and the base")
     parser.add_argument("--categories", default="Science", help="of the demo hub, separated by commas")
     parser.add_argument("--instructions", type=int, default=600, help="aimed at; near-duplicates are rejected")
-    parser.add_argument("--steps", type=int, default=360, help="of the pre-training, 1,024 tokens each")
-    parser.add_argument("--tuned", type=int, default=70, help="steps of the tuning, four conversations each")
+    parser.add_argument("--steps", type=int, default=3000, help="of the pre-training, 1,024 tokens each")
+    parser.add_argument("--tuned", type=int, default=200, help="steps of the tuning, four conversations each")
     parser.add_argument("--queries", type=int, default=0, help="held-out instructions asked; 0: all")
     wanted = parser.parse_args()
     if wanted.folder:
