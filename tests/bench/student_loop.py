@@ -7,6 +7,10 @@ hub's APIs and solves them. `student bootstrap` makes a Llama of some ten millio
 texts; it sees conversations without system prompt and functions only. `student train` tunes it on the conversations
 as a student is asked. `student promote` serves both, has them search the held-out instructions with ReAct, greedily,
 and has the answers judged. Commands are printed as they are run. With --folder, what was done there is not done again.
+
+The offline judge looks at words and values of the question, and does not know what the hub says: an answer that is made
+up can please it. So a stricter count stands beside it, `right`: for every call of the teacher's own solution that
+succeeded, one response told the student at least half of the same values, and its answer passes one of them on.
 """
 
 import argparse
@@ -22,14 +26,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from search_world import Question, facts_of, right
+
 from toolbench import catalogue, datasets, instructions, solutions, tooleval
 from toolbench.lake import Draft, Lake, Spec
+from toolbench.records import Answered, Response
 from toolbench.services import services
 from toolbench.settings import Settings
 from toolbench.statistics import wilson
 from toolbench.student.promotion import BASE, NEWEST, TRAINED
-from toolbench.tooleval.runs import PassRun
-from toolbench.tooleval.storing import runs_of
+from toolbench.tooleval.gathering import LakeQueries
 
 ASKED = {
     "TOOLBENCH_TEACHER__MAX_OUTPUT_TOKENS": "192",
@@ -134,28 +140,52 @@ def table(lake: Lake, made: dict[str, Any]) -> str:
         f"on {metrics['held_out']} held-out conversations {metrics['loss_before']:.3f} before, "
         f"{metrics['loss_after']:.3f} after",
         "",
-        "| | solved | 95% interval (Wilson) | pass rate |",
-        "|---|---|---|---|",
+        "| | solved, says the judge | pass rate | right | 95% interval (Wilson) |",
+        "|---|---|---|---|---|",
     ]
-    for name in (BASE, TRAINED):
-        found = metrics["measured"][name]
-        low, high = wilson(found["solved"], found["queries"]) or (0.0, 1.0)
+    correct = rights(lake)
+    for name, model in ((BASE, "base"), (TRAINED, "student")):
+        found, hits = metrics["measured"][name], correct[model]
+        low, high = wilson(len(hits), found["queries"]) or (0.0, 1.0)
         lines.append(
-            f"| {name} | {found['solved']} of {found['queries']} | {100 * low:.1f}% to {100 * high:.1f}% "
-            f"| {found['pass_rate']} |"
+            f"| {name} | {found['solved']} of {found['queries']} | {found['pass_rate']} "
+            f"| {len(hits)} of {found['queries']} | {100 * low:.1f}% to {100 * high:.1f}% |"
         )
-    lines += ["", both(lake), metrics["decision"]["sentence"]]
-    return "\n".join(lines)
+    gained, lost = correct["student"] - correct["base"], correct["base"] - correct["student"]
+    lines += ["", f"right by the student alone: {len(gained)}; by the untuned base alone: {len(lost)}"]
+    return "\n".join([*lines, metrics["decision"]["sentence"]])
 
 
-def both(lake: Lake) -> str:
-    """How many held-out instructions each solves that the other does not."""
-    solved: dict[str, set[str]] = {}
-    for found in runs_of(lake, lake.snapshot()):
-        if isinstance(found, PassRun):
-            solved[found.name.partition("-")[0]] = {q.query_id for q in found.queries if q.status == "solved"}
-    gained, lost = solved["student"] - solved["base"], solved["base"] - solved["student"]
-    return f"solved by the student alone: {len(gained)}; by the untuned base alone: {len(lost)}"
+def rights(lake: Lake) -> dict[str, set[str]]:
+    """`base` and `student` → the held-out questions that each answers rightly."""
+    view = lake.snapshot()
+    queries = LakeQueries(lake, view)
+    known = {row.id: queries.query(partition, row) for partition, row in queries.instructions() if row.split != "train"}
+    truths = {
+        row.query: tuple(facts for said in observed(row) if (facts := facts_of(said, row.query)))
+        for row in queries.answers(known, view.entries("solutions"), "teacher")
+        if row.finish == "answer"
+    }
+    found: dict[str, set[str]] = {"base": set(), "student": set()}
+    for row in lake.rows(view, Answered):
+        facts = truths.get(row.query, ())
+        question = Question(row.query_id, "", row.query, (), facts)
+        if facts and right(question, row.final_answer, observed(row)):
+            found[row.model.partition("-")[0]].add(row.query)
+    return found
+
+
+def observed(row: Answered) -> list[Response]:
+    """What the API calls along the path came back with; what was cut so that it is no JSON any more is left out."""
+    found = []
+    for turn in row.turns:
+        try:
+            said = json.loads(turn.response) if turn.function else None
+        except ValueError:
+            continue
+        if isinstance(said, dict) and said.keys() == {"error", "response"}:
+            found.append(Response(error=said["error"], response=said["response"], status=turn.status or 0))
+    return found
 
 
 def mean(values: list[float]) -> float:
