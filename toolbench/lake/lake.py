@@ -147,8 +147,11 @@ class Lake:
 
     # Reading
 
-    def table(self, entry: Entry, record: type[Record]) -> pa.Table:
-        """One file as an arrow table, its checksum verified. Raises LakeError if it is gone or damaged."""
+    def table(self, entry: Entry, record: type[Record], columns: Sequence[str] | None = None) -> pa.Table:
+        """One file as an arrow table, its checksum verified; only some `columns`, if named: the others are not decoded.
+
+        Raises LakeError if the file is gone or damaged.
+        """
         data = self._read(entry.path)
         if sha256(data) != entry.sha256:
             raise LakeError(
@@ -157,7 +160,7 @@ class Lake:
             )
         # Not `read_table`, and no file object of Python's: it leaves threads behind that a process that ends meanwhile
         # dies of.
-        table = pq.ParquetFile(pa.BufferReader(data)).read()
+        table = pq.ParquetFile(pa.BufferReader(data)).read(columns=None if columns is None else list(columns))
         known = schema_of(record)
         version = int((table.schema.metadata or {}).get(b"toolbench.version", b"1"))
         if version > record.VERSION:

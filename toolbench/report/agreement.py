@@ -1,9 +1,16 @@
 """A page on which judges and people differ, side by side: to see whether the judge is wrong, or the label."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from toolbench.errors import SourceError
+from toolbench.lake import Lake, Snapshot
+from toolbench.records import Judgment
 from toolbench.report.pages import render
-from toolbench.tooleval.agreement import Agreement, Item
+from toolbench.tooleval.agreement import Agreement, Item, compare
+from toolbench.tooleval.agreement_reading import read, with_lake
 
 _TURN = 400
 """Characters of a turn that are shown."""
@@ -13,11 +20,43 @@ _TEXT = 3_000
 """Characters of an instruction or an answer that are shown."""
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Judges beside people's labels."""
+
+    items: Sequence[Item]
+    found: Agreement
+    source: str
+    """The file the labels came from."""
+
+    @classmethod
+    def read(cls, file: Path, lake: Lake, snapshot: Snapshot) -> "Compared":
+        """The items of a file of labels, with the verdicts of the lake's judges where they judged the same items.
+
+        Raises SourceError if the file cannot be read, UsageError if there is nothing to compare.
+        """
+        items, kind = read(file)
+        if kind == "pass" and snapshot.rows(Judgment.TABLE):
+            try:
+                items = with_lake(items, lake, snapshot)
+            except SourceError:  # labels of other answers, with judges of their own
+                pass
+        return cls(items, compare(items, kind), file.name)
+
+    def values(self) -> dict[str, Any]:
+        """What the page needs."""
+        return _values(self.items, self.found, self.source)
+
+
 def differences(items: Sequence[Item], found: Agreement, source: str) -> str:
     """The page as HTML: the figures, then every item on which a judge differs from people, most differences first.
 
     Self-contained, no script. `source` names the file the labels came from.
     """
+    return render("agreement", **_values(items, found, source))
+
+
+def _values(items: Sequence[Item], found: Agreement, source: str) -> dict[str, Any]:
     judges = [figures.judge for figures in found.judges]
     shown = []
     for item in items:
@@ -27,7 +66,9 @@ def differences(items: Sequence[Item], found: Agreement, source: str) -> str:
         if against:
             shown.append((item, against, _shortened(item.turns)))
     shown.sort(key=lambda row: (-len(row[1]), row[0].id))
-    return render("agreement", found=found, shown=shown, judges=judges, source=source, clip=_clip, limit=_TEXT)
+    return {
+        "found": found, "shown": shown, "judges": judges, "source": source, "clip": _clip, "limit": _TEXT,
+    }  # fmt: skip
 
 
 def _shortened(turns: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -1,105 +1,121 @@
-"""The catalogue by category, tool and API; of a big one only counts and the first tools of each category."""
+"""The catalogue: counts by category, an index to search it by, and each API in one of many small files."""
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from toolbench.lake import Lake, Snapshot
-from toolbench.records import Api, Tool
+from toolbench.records import Api, Tool, Verdict
+from toolbench.report.clipping import Clip, fitted
 from toolbench.report.scan import count, files, query
+from toolbench.report.scripts import Buckets, buckets_for
+from toolbench.report.searching import SearchIndex
 from toolbench.report.tabular import Table, number
+from toolbench.report.words import SPLITS
 
-BIG = 2_000
-"""APIs beyond which single APIs are not listed."""
+EACH = 48
+"""APIs of one file, about."""
 
-TOOLS_OF_BIG = 50
-"""Tools listed per category of a big catalogue."""
+FACETS = ("category", "method", "split", "screening")
+_ABOUT = 160
+"""Characters of a description in a list."""
 
-
-@dataclass(frozen=True, slots=True)
-class ApiLine:
-    """An API as one row."""
-
-    name: str
-    method: str
-    description: str
-    split: str
+_COLUMNS = [
+    "id", "tool_id", "tool", "name", "category", "collections", "description", "method", "url", "parameters", "function",
+    "definition", "response_example", "deprecated", "split",
+]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class ToolLine:
-    """A tool with its APIs."""
-
-    id: str
-    title: str
-    description: str
-    split: str
-    count: int
-    apis: Sequence[ApiLine]
-    """Empty where the catalogue is big."""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A category."""
-
-    name: str
-    tools: Sequence[ToolLine]
-    left_out: int
-    """Tools that are not listed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """What the page shows."""
-
-    table: Table
-    sections: Sequence[Section]
-    big: bool
-
-
-def catalogue(lake: Lake, snapshot: Snapshot) -> Catalogue | None:
-    """The catalogue of a snapshot; None if it has no tools."""
+def catalogue(lake: Lake, snapshot: Snapshot) -> Table | None:
+    """Tools and APIs by category; None if the snapshot has no tools."""
     if not snapshot.rows("tools"):
         return None
-    big = snapshot.rows("apis") > BIG
-    sizes = Counter[str]()
-    for (tool_id,), n in count(lake, snapshot, Api, ["tool_id"]).items():
-        sizes[tool_id] += n
-    apis = {} if big else _apis(lake, snapshot)
-    tools: dict[str, list[ToolLine]] = defaultdict(list)
-    columns = ["id", "title", "name", "description", "category", "split"]
-    for table in files(lake, snapshot, Tool):
-        for row in table.select(columns).to_pylist():
-            listed = apis.get(row["id"], [])
-            line = ToolLine(
-                row["id"], row["title"] or row["name"], row["description"], row["split"], sizes[row["id"]], listed
-            )
-            tools[row["category"]].append(line)
-    sections = []
-    for name in sorted(tools):
-        ordered = sorted(tools[name], key=lambda t: t.id)
-        kept = ordered[:TOOLS_OF_BIG] if big else ordered
-        sections.append(Section(name, kept, len(ordered) - len(kept)))
-    return Catalogue(_table(lake, snapshot, tools), sections, big)
+    tools, held_out = Counter[str](), Counter[str]()
+    for (category, split), n in count(lake, snapshot, Tool, ["category", "split"]).items():
+        tools[category] += n
+        held_out[category] += n * (split != "train")
+    apis = Counter[str]()
+    category_of = {id_: category for (id_, category), _ in count(lake, snapshot, Tool, ["id", "category"]).items()}
+    for (tool,), n in count(lake, snapshot, Api, ["tool_id"]).items():
+        if tool in category_of:
+            apis[category_of[tool]] += n
+    return _table(lake, snapshot, tools, apis, held_out)
 
 
-def _apis(lake: Lake, snapshot: Snapshot) -> dict[str, list[ApiLine]]:
-    lines: dict[str, list[ApiLine]] = defaultdict(list)
-    for table in files(lake, snapshot, Api):
-        for row in table.select(["tool_id", "name", "method", "description", "split"]).to_pylist():
-            lines[row["tool_id"]].append(ApiLine(row["name"], row["method"], row["description"], row["split"]))
-    return {tool: sorted(found, key=lambda a: (a.name, a.method, a.description)) for tool, found in lines.items()}
+def write(lake: Lake, snapshot: Snapshot, folder: Path) -> int:
+    """Write `apis/` and `catalogue/` below `folder`; gives the number of files with APIs.
+
+    Raises LakeError if a file of the lake is gone or damaged.
+    """
+    verdicts = {
+        id_: (verdict, reason, retired)
+        for (id_, verdict, reason, retired) in count(lake, snapshot, Verdict, ["id", "verdict", "reason", "retired"])
+    }
+    tools: dict[str, str] = {}
+    for table in files(lake, snapshot, Tool, ["id", "description"]):
+        tools |= dict(zip(table["id"].to_pylist(), table["description"].to_pylist(), strict=True))
+    files_of_apis = buckets_for(snapshot.rows(Api.TABLE), EACH)
+    index = SearchIndex(folder / "catalogue", FACETS)
+    with Buckets(folder / "apis", files_of_apis) as apis:
+        for table in files(lake, snapshot, Api, _COLUMNS):
+            for batch in table.to_batches(max_chunksize=1_000):
+                for row in batch.to_pylist():
+                    _add(index, row, verdicts.get(row["id"]))
+                    apis.add("api", row["id"], _details(row, tools.get(row["tool_id"], ""), verdicts.get(row["id"])))
+    index.finish()
+    return files_of_apis
 
 
-def _table(lake: Lake, snapshot: Snapshot, tools: dict[str, list[ToolLine]]) -> Table:
-    rows = [
-        [name, number(len(lines)), number(sum(t.count for t in lines)), number(sum(t.split != "train" for t in lines))]
-        for name, lines in sorted(tools.items())
-    ]
-    everything = [t for lines in tools.values() for t in lines]
-    held_out = sum(t.split != "train" for t in everything)
-    rows.append(["All", number(len(everything)), number(sum(t.count for t in everything)), number(held_out)])
+def _add(index: SearchIndex, row: Mapping[str, Any], verdict: tuple[str, str, bool] | None) -> None:
+    said = verdict[0].replace("_", " ") if verdict else "not screened"
+    split = SPLITS.get(row["split"], row["split"])
+    about = row["description"]
+    shown = about if len(about) <= _ABOUT else f"{about[:_ABOUT]}…"
+    index.add(
+        [row["id"], row["name"], row["tool"], row["category"], row["method"], shown, row["split"] != "train"],
+        f"{row['name']} {row['tool']}",
+        f"{row['category']} {row['function']} {about}",
+        {"category": row["category"] or "None", "method": row["method"] or "None", "split": split, "screening": said},
+    )
+
+
+def _details(row: Mapping[str, Any], tool: str, verdict: tuple[str, str, bool] | None) -> dict[str, Any]:
+    def made(clip: Clip) -> dict[str, Any]:
+        found = {
+            "name": row["name"],
+            "tool": row["tool"],
+            "about_tool": clip(tool),
+            "category": row["category"],
+            "collections": row["collections"],
+            "description": clip(row["description"]),
+            "method": row["method"],
+            "url": clip(row["url"]),
+            "function": row["function"],
+            "definition": clip(row["definition"]),
+            "split": SPLITS.get(row["split"], row["split"]),
+            "parameters": [
+                [p["name"], p["type"], p["required"], p["location"], clip(p["description"]), clip(p["default"] or "")]
+                for p in row["parameters"]
+                if not p["secret"]
+            ],
+        }
+        if row["response_example"]:
+            found["example"] = clip(row["response_example"])
+        if row["deprecated"]:
+            found["deprecated"] = True
+        if verdict:
+            found["verdict"] = [verdict[0].replace("_", " "), verdict[1], verdict[2]]
+        return found
+
+    return fitted(made)  # type: ignore[no-any-return]
+
+
+def _table(
+    lake: Lake, snapshot: Snapshot, tools: Mapping[str, int], apis: Mapping[str, int], held_out: Mapping[str, int]
+) -> Table:
+    rows = [[name, *(number(counts[name]) for counts in (tools, apis, held_out))] for name in sorted(tools)]
+    rows.append(["All", *(number(sum(counts.values())) for counts in (tools, apis, held_out))])
     with_apis = bool(snapshot.rows("apis"))
     counted = "sum(coalesce(n, 0))" if with_apis else "0"
     join = "LEFT JOIN (SELECT tool_id, count(*) AS n FROM {apis} GROUP BY ALL) AS a ON a.tool_id = t.id"

@@ -77,7 +77,7 @@ def statistics(lake: Lake, snapshot: Snapshot) -> Statistics | None:
 def _count(lake: Lake, snapshot: Snapshot) -> _Counts:
     counts = _Counts()
     columns = ["group", "category", "collection", "split", "text", "relevant"]
-    for table in files(lake, snapshot, Instruction):
+    for table in files(lake, snapshot, Instruction, columns):
         for group, category, collection, split, text, relevant in zip(
             *(table[name].to_pylist() for name in columns), strict=True
         ):

@@ -14,14 +14,14 @@ def page(board: Board, plots: Mapping[str, bytes], published: Sequence[Mapping[s
     """The page as HTML, plots (SVG) within it; `published`: figures of others, shown apart from ours."""
     pictures = {name: base64.b64encode(data).decode() for name, data in sorted(plots.items(), reverse=True)}
     return render(
-        "leaderboard", board=board, tables=_tables(board), pictures=pictures, published=published, judges=judges(board)
+        "leaderboard", board=board, tables=tables(board), pictures=pictures, published=published, judges=judges(board)
     )
 
 
 def markdown(board: Board) -> str:
     """The tables as Markdown, one newline at the end; what would be markup in a name is escaped."""
     parts = []
-    for title, columns, rows in _tables(board):
+    for title, columns, rows in tables(board):
         lines = [f"**{_plain(title)}**", "", _line(columns), _line(["---", *["---:"] * (len(columns) - 1)])]
         parts.append("\n".join([*lines, *(_line(row) for row in rows)]))
     notes = [f"Judge: {_plain(', '.join(judges(board)))}."]
@@ -35,25 +35,25 @@ def judges(board: Board) -> list[str]:
     return sorted({f"{row.judge} {print_}" for row in board.rows for print_ in row.fingerprints.values()})
 
 
-def _tables(board: Board) -> list[tuple[str, list[str], list[list[str]]]]:
+def tables(board: Board) -> list[tuple[str, list[str], list[list[str]]]]:
     """Title, columns and rows of text of each table."""
     judge = ["judge"] if board.mixed else []
     by = [
         [row.name, *([" ".join(dict.fromkeys(row.fingerprints.values()))] if board.mixed else [])] for row in board.rows
     ]
-    tables = []
+    found = []
     if any(cell.passed for row in board.rows for cell in row.cells.values()):
         rows = [
             [*head, *(_pass(row, split) for split in board.splits)] for head, row in zip(by, board.rows, strict=True)
         ]
-        tables.append(("Pass rate, % (95% interval)", ["method", *judge, *board.splits], rows))
+        found.append(("Pass rate, % (95% interval)", ["method", *judge, *board.splits], rows))
     for reference in board.references:
         rows = [
             [*head, *(_win(row, split, reference) for split in board.splits)]
             for head, row in zip(by, board.rows, strict=True)
             if any(reference in cell.wins for cell in row.cells.values())
         ]
-        tables.append((f"Win rate against {reference}, %", ["method", *judge, *board.splits], rows))
+        found.append((f"Win rate against {reference}, %", ["method", *judge, *board.splits], rows))
     columns = [
         "method",
         *judge,
@@ -65,8 +65,8 @@ def _tables(board: Board) -> list[tuple[str, list[str], list[list[str]]]]:
         "cost",
         "cost per passed query",
     ]
-    tables.append(("Effort", columns, [[*head, *_effort(row)] for head, row in zip(by, board.rows, strict=True)]))
-    return tables
+    found.append(("Effort", columns, [[*head, *_effort(row)] for head, row in zip(by, board.rows, strict=True)]))
+    return found
 
 
 def _pass(row: Row, split: str) -> str:

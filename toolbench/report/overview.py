@@ -1,5 +1,7 @@
 """The figures of a snapshot: each function counts one table of the overview and gives the query that does the same."""
 
+import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
@@ -16,15 +18,26 @@ from toolbench.records import (
     Run,
     Solution,
 )
+from toolbench.report.charts import Bars, Share, bars
 from toolbench.report.scan import count, manifest, query
+from toolbench.report.solution_data import topic
 from toolbench.report.tabular import Table, dollars, interval, number, share
 from toolbench.report.words import SPLITS, status_word
+from toolbench.statistics import wilson
 
 POINTS = {"solved": 1.0, "unsure": 0.5, "unsolved": 0.0}
 """What a judge's verdict counts in the judged pass rate (ToolEval)."""
 
-_TOPIC = "CASE WHEN category = '' THEN 'Collection ' || collection ELSE category END"
+_TOPIC = (
+    "CASE WHEN category <> '' THEN category WHEN collection <> '' THEN 'Collection ' || collection ELSE 'None' END"
+)
 _LATEST = "QUALIFY row_number() OVER (PARTITION BY stage ORDER BY started_at DESC, id DESC) = 1"
+_REASONS = 3
+"""Reasons of a stage that the funnel names."""
+_BARS = 12
+"""Categories that are drawn."""
+TOPICS = 60
+"""Categories and collections that are listed, those with the most solutions first."""
 _MADE_BY_MODEL: tuple[type[Record], ...] = (Instruction, Solution, Conversation, RetrievalPair, Judgment)
 _SPLIT: tuple[type[Record], ...] = (Instruction, Conversation, RetrievalPair)
 
@@ -43,22 +56,34 @@ def funnel(lake: Lake, snapshot: Snapshot, runs: list[Run]) -> Table:
     """In, out and rejected by stage, as the latest run of each counted them."""
     rows = [
         [r.stage, number(r.taken_in), number(r.passed_on), number(r.rejected), share(r.passed_on, r.taken_in),
-         f"{number(r.shards)} ({number(r.shards_reused)})", f"{r.seconds:,.1f}", r.started_at[:19].replace("T", " ")]
+         _reasons(r), f"{number(r.shards)} ({number(r.shards_reused)})", f"{r.seconds:,.1f}",
+         r.started_at[:19].replace("T", " ")]
         for r in runs
     ]  # fmt: skip
     select = f"""
-SELECT stage, taken_in, passed_on, rejected, shards, shards_reused, seconds, started_at
+SELECT stage, taken_in, passed_on, rejected, reasons, shards, shards_reused, seconds, started_at
 FROM {{runs}}
 {_LATEST}
 ORDER BY started_at, stage
 """  # noqa: S608
     return Table(
         "Latest run of each stage: what came in, what was passed on, what was rejected",
-        ["Stage", "In", "Out", "Rejected", "Passed on", "Shards (reused)", "Seconds", "Started (UTC)"],
+        ["Stage", "In", "Out", "Rejected", "Passed on", "Why rejected", "Shards (reused)", "Seconds", "Started (UTC)"],
         rows,
         query(lake, snapshot, ["runs"], select),
-        words=frozenset({7}),
+        words=frozenset({5, 8}),
     )
+
+
+def _reasons(run: Run) -> str:
+    """The most frequent reasons with their counts: `too_short 5, unsafe 2 and 3 more`."""
+    try:
+        counts = {str(reason): int(n) for reason, n in json.loads(run.reasons).items()}
+    except (ValueError, TypeError, AttributeError):
+        return "–"
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = ", ".join(f"{reason} {number(n)}" for reason, n in ordered[:_REASONS])
+    return (shown + (f" and {len(ordered) - _REASONS} more" if len(ordered) > _REASONS else "")) or "–"
 
 
 def rejects(lake: Lake, snapshot: Snapshot, runs: list[Run]) -> Table:
@@ -114,28 +139,57 @@ class PassRates:
 
     def by_topic(self) -> Table:
         """Pass rate by category, and for I3 by collection."""
-        labels = {k: k[1] or f"Collection {k[2]}" for k in self._keys()}
+        labels = {k: topic(k[1], k[2]) or "None" for k in self._keys()}
         return self._table("Pass rate by category or collection", "Category", labels, _TOPIC)
+
+    def charts(self) -> list[Bars]:
+        """Searches that ended with an answer and, where judged, what judges made of them, by group and by topic."""
+        found = []
+        for id_, title, place in (("groups", "Pass rate by group", 0), ("topics", "Pass rate by category", 1)):
+            sums: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0.0, 0.0]))
+            for (group, category, collection, outcome), n in self._solutions.items():
+                name = (group, topic(category, collection) or "None")[place]
+                sums[name]["answered"][0] += n * (outcome == "solved")
+                sums[name]["answered"][1] += n
+            for (group, category, collection), points in self._judged.items():
+                name = (group, topic(category, collection) or "None")[place]
+                sums[name]["judged"][0] += math.fsum(sorted(points))
+                sums[name]["judged"][1] += len(points)
+            most = sorted(sums, key=lambda name: (-sums[name]["answered"][1], name))[:_BARS]
+            groups = {
+                name: {kind: _share(part, whole) for kind, (part, whole) in sums[name].items() if whole}
+                for name in sorted(most)
+            }
+            found.append(bars(id_, title, groups))
+        return [chart for chart in found if chart]
 
     def _keys(self) -> set[tuple[str, ...]]:
         return {key[:3] for key in self._solutions} | set(self._judged)
 
     def _table(self, caption: str, heading: str, labels: Mapping[tuple[str, ...], str], expression: str) -> Table:
-        names = sorted(set(labels.values()))
-        rows = [self._row(name, {k for k, label in labels.items() if label == name}) for name in names]
+        keys: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+        for key, label in labels.items():
+            keys[label].add(key)
+        sizes = Counter[str]()
+        for key, n in self._solutions.items():
+            sizes[labels[key[:3]]] += n
+        most = sorted(keys, key=lambda name: (-sizes[name], name))[:TOPICS]
+        rows = [self._row(name, keys[name]) for name in sorted(most)]
+        left = len(keys) - len(most)
         rows.append(self._row("All", set(labels)))
         columns = [heading, "Solutions", "Solved", "Pass rate", "95% interval"]
         if self._judged:
             columns += ["Judged", "Judged pass rate", "95% interval"]
-        return Table(caption, columns, rows, self._query(expression), total=True)
+        notes = [f"{number(left)} more, with fewer solutions each, are not listed; “All” counts them."] if left else []
+        return Table(caption, columns, rows, self._query(expression), total=True, notes=notes)
 
     def _row(self, name: str, keys: set[tuple[str, ...]]) -> list[str]:
         n = sum(v for k, v in self._solutions.items() if k[:3] in keys)
-        solved = sum(v for k, v in self._solutions.items() if k[:3] in keys and k[3] == "solved")
+        solved = sum(v for k, v in self._solutions.items() if k[3] == "solved" and k[:3] in keys)
         row = [name, number(n), number(solved), share(solved, n), interval(solved, n)]
         if self._judged:
             points = [p for key in sorted(keys) for p in sorted(self._judged.get(key, []))]
-            row += [number(len(points)), share(sum(points), len(points)), interval(sum(points), len(points))]
+            row += [number(len(points)), share(math.fsum(points), len(points)), interval(math.fsum(points), len(points))]
         return row
 
     def _query(self, expression: str) -> str:
@@ -157,6 +211,11 @@ FROM {{solutions}} AS s LEFT JOIN judged ON judged.solution_id = s.id
 GROUP BY ROLLUP (topic) ORDER BY topic
 """  # noqa: S608
         return query(self._lake, self._snapshot, ["solutions", "judgments"], select)
+
+
+def _share(part: float, whole: float) -> Share:
+    found = wilson(part, int(whole))
+    return Share(part / whole, *(found or (None, None)))
 
 
 def teacher(lake: Lake, snapshot: Snapshot, runs: list[Run]) -> Table:

@@ -1,18 +1,26 @@
-"""Pages from templates: autoescaped, self-contained, nothing that could run or call home."""
+"""Pages from templates: autoescaped, under a policy that runs no script but the report's own files."""
 
-import re
+import base64
+import hashlib
 import unicodedata
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from toolbench.digests import digest
 from toolbench.report.tabular import number
 from toolbench.report.words import GROUPS, OUTCOMES, SPLITS
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src {connect}; base-uri 'none'; "
+    "form-action 'none'"
+)
+"""Content security policy of a page. `'self'` is a page's own folder and its neighbours for pages opened from a file,
+too; a policy by hashes could not name data files that are written after the page. No fetch but where a server is asked
+what is new: then `connect` is `'self'`."""
+
 
 
 @cache
@@ -25,8 +33,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_visible,
     )
-    environment.filters.update(number=number, page=page_name)
-    environment.globals.update(groups=GROUPS, outcomes=OUTCOMES, splits=SPLITS)
+    environment.filters.update(number=number)
+    environment.globals.update(groups=GROUPS, outcomes=OUTCOMES, splits=SPLITS, policy=POLICY)
+    environment.globals.update(style=_style, style_hash=_style_hash)
     return environment
 
 
@@ -35,9 +44,23 @@ def render(template: str, **values: Any) -> str:
     return _environment().get_template(f"{template}.html.jinja").render(**values).rstrip() + "\n"
 
 
-def page_name(solution_id: str) -> str:
-    """The file name of a solution's page. An id that is no plain word, and could lead elsewhere, becomes its digest."""
-    return f"{solution_id if _SAFE_NAME.fullmatch(solution_id) else digest(solution_id)}.html"
+def static() -> dict[str, bytes]:
+    """Name and bytes of the style sheet and of the scripts."""
+    folder = files("toolbench.report").joinpath("static")
+    found = {item.name: item.read_bytes() for item in folder.iterdir() if item.name.endswith((".css", ".js"))}
+    return dict(sorted(found.items()))
+
+
+@cache
+def _style() -> Markup:
+    """The style sheet, for a page that has to be one file."""
+    return Markup("\n" + static()["report.css"].decode("utf-8"))  # noqa: S704 - a file of ours
+
+
+@cache
+def _style_hash() -> Markup:
+    """What allows that style sheet, and no other, within a page (CSP 3, section 2.3.1)."""
+    return Markup("sha256-" + base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode())  # noqa: S704
 
 
 def _visible(value: Any) -> Any:

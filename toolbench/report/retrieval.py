@@ -1,17 +1,38 @@
-"""The retriever's figures before and after training, as a table and as bars."""
+"""The retriever's figures: against what users would take instead, and before and after its training."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from toolbench.lake import Lake, Snapshot
+from toolbench.report.charts import Bars, Share, bars
 from toolbench.report.scan import query
 from toolbench.report.tabular import Table
+from toolbench.retriever import NEWEST
+
+MAIN = "ndcg@5"
 
 _SIDES = {"before": "Before", "metrics_before": "Before", "after": "After", "metrics_after": "After"}
-_LINE, _TOP, _LEFT, _SCALE = 46, 26, 96, 270
-"""Bar chart, in SVG user units: height of a slice, head room, start of the bars, length of 1.0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retriever:
+    """What the page shows; each part is None where the snapshot has no figures for it."""
+
+    decision: str
+    """Which model serves and why, in a sentence; empty where none was decided."""
+    measured: Table | None
+    compared: Bars | None
+    trained: Table | None
+    training: Bars | None
+
+    @property
+    def headline(self) -> str:
+        """NDCG@5 over all held-out queries of the model that was trained last, or empty."""
+        found = self.compared or self.training
+        mine = [b for b in found.bars if b.title.startswith("all, ") and b.name in ("trained", "After")] if found else []
+        return mine[-1].value if mine else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +40,14 @@ class _Figure:
     mean: float
     error: float | None
     """Standard error of the mean, where known."""
+    low: float | None
+    high: float | None
 
     def __str__(self) -> str:
         if self.mean == int(self.mean) and self.mean > 1:
             return f"{int(self.mean):,}"
+        if self.low is not None and self.high is not None:
+            return f"{self.mean:.3f} ({self.low:.3f} to {self.high:.3f})"
         return f"{self.mean:.3f}" + (f" ± {self.error:.3f}" if self.error is not None else "")
 
 
@@ -30,39 +55,33 @@ _Side = dict[str, dict[str, _Figure]]
 """slice → metric → figure."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One bar of the chart, in SVG user units."""
-
-    name: str
-    y: int
-    width: float
-    value: str
-    after: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """A bar chart of one metric over the slices, before and after."""
-
-    title: str
-    description: str
-    slices: Sequence[tuple[str, int]]
-    """Name and y of each pair of bars."""
-    bars: Sequence[Bar]
-    ticks: Sequence[tuple[str, float]]
-    left: int
-    top: int
-    height: int
+def retriever(lake: Lake, snapshot: Snapshot) -> Retriever:
+    """What the snapshot says of its retriever. Figures are read tolerantly: what is none is left out."""
+    entry, newest = snapshot.models.get("retriever"), snapshot.models.get(NEWEST)
+    decision = newest.metrics.get("decision") if newest else None
+    said = decision.get("sentence") if isinstance(decision, Mapping) else None
+    compared = _named(newest.metrics.get("measured")) if newest else {}
+    trained = _sides(entry.metrics) if entry else {}
+    main = _main(trained)
+    return Retriever(
+        decision=said if isinstance(said, str) else "",
+        measured=_table(
+            lake, snapshot, "Models on held-out queries, all APIs to choose from (95% intervals)", "Model", compared,
+            f"SELECT getvariable('manifest')->'$.models.{NEWEST}.metrics.measured' AS metrics",
+        ),
+        compared=_bars("compared", f"{_main(compared).upper()} on held-out queries", compared, _main(compared)),
+        trained=_table(
+            lake, snapshot, "Retriever on held-out queries, before and after training (mean ± standard error)",
+            "Training", trained, "SELECT getvariable('manifest')->'$.models.retriever.metrics' AS metrics",
+        ),
+        training=_bars("training", f"{main.upper()} before and after training", trained, main),
+    )  # fmt: skip
 
 
-def retriever(lake: Lake, snapshot: Snapshot) -> tuple[Table | None, Chart | None]:
-    """What the published retriever was measured at; None without a retriever or without figures."""
-    entry = snapshot.models.get("retriever")
-    sides = _sides(entry.metrics) if entry else {}
+def _table(
+    lake: Lake, snapshot: Snapshot, caption: str, heading: str, sides: Mapping[str, _Side], select: str
+) -> Table | None:
     metrics = list(dict.fromkeys(m for side in sides.values() for slice_ in side.values() for m in slice_))
-    if not metrics:
-        return None, None
     slices = list(dict.fromkeys(s for side in sides.values() for s in side))
     rows = [
         [slice_, side, *(str(figures[slice_].get(m, "–")) for m in metrics)]
@@ -70,19 +89,43 @@ def retriever(lake: Lake, snapshot: Snapshot) -> tuple[Table | None, Chart | Non
         for side, figures in sides.items()
         if slice_ in figures
     ]
-    table = Table(
-        "Retriever on held-out queries, before and after training (mean ± standard error)",
-        ["Slice", "Training", *metrics],
-        rows,
-        query(lake, snapshot, [], "SELECT getvariable('manifest')->'$.models.retriever.metrics' AS metrics"),
-        words=frozenset({1}),
-    )
-    return table, _chart(sides, slices, metrics)
+    sql = query(lake, snapshot, [], select)
+    return Table(caption, ["Slice", heading, *metrics], rows, sql, words=frozenset({1})) if rows else None
+
+
+def _bars(id_: str, title: str, sides: Mapping[str, _Side], metric: str) -> Bars | None:
+    """Slices of a metric that at least two models were measured on."""
+    groups: dict[str, dict[str, Share]] = {}
+    for name, side in sides.items():
+        for slice_, figures in side.items():
+            if (found := figures.get(metric)) and 0 <= found.mean <= 1:
+                groups.setdefault(slice_, {})[name] = Share(found.mean, found.low, found.high)
+    return bars(id_, title, {slice_: group for slice_, group in groups.items() if len(group) > 1})
+
+
+def _main(sides: Mapping[str, _Side]) -> str:
+    """NDCG@5, or the first metric that is a share."""
+    found = [
+        (metric, figure.mean)
+        for side in sides.values()
+        for figures in side.values()
+        for metric, figure in figures.items()
+    ]
+    shares = [metric for metric, mean in found if 0 <= mean <= 1 and metric != "queries"]
+    return MAIN if MAIN in shares or not shares else shares[0]
+
+
+def _named(measured: Any) -> dict[str, _Side]:
+    """Model → its figures."""
+    return _told(measured, list(measured)) if isinstance(measured, Mapping) else {}
 
 
 def _sides(metrics: Mapping[str, Any]) -> dict[str, _Side]:
     """The figures by side; any mapping of mappings does where none is called before or after."""
-    names = [n for n in _SIDES if n in metrics] or list(metrics)
+    return _told(metrics, [n for n in _SIDES if n in metrics] or list(metrics))
+
+
+def _told(metrics: Mapping[str, Any], names: list[str]) -> dict[str, _Side]:
     sides: dict[str, _Side] = {}
     for name in names:
         side: _Side = {}
@@ -96,40 +139,14 @@ def _sides(metrics: Mapping[str, Any]) -> dict[str, _Side]:
 
 def _figures(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], _Figure]]:
     if isinstance(value, Mapping) and _is_number(value.get("mean")):
-        error = value.get("se")
-        yield path, _Figure(float(value["mean"]), float(error) if _is_number(error) else None)  # type: ignore[arg-type]
+        ends = (float(value[n]) if _is_number(value.get(n)) else None for n in ("se", "low", "high"))
+        yield path, _Figure(float(value["mean"]), *ends)
     elif isinstance(value, Mapping):
         for name, inner in value.items():
             yield from _figures(inner, (*path, str(name)))
     elif _is_number(value):
-        yield path, _Figure(float(value), None)
+        yield path, _Figure(float(value), None, None, None)
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _chart(sides: Mapping[str, _Side], slices: list[str], metrics: list[str]) -> Chart | None:
-    """Bars of NDCG@5, or of the first metric that is a share, for the slices measured before and after."""
-    before, after = sides.get("Before", {}), sides.get("After", {})
-    both = [s for s in slices if s in before and s in after]
-    shares = [
-        m for m in metrics
-        if both and all(m in side[s] and 0 <= side[s][m].mean <= 1 for side in (before, after) for s in both)
-    ]  # fmt: skip
-    if not shares:
-        return None
-    metric = "ndcg@5" if "ndcg@5" in shares else shares[0]
-    bars, labels, words = [], [], []
-    for position, name in enumerate(both):
-        y = _TOP + position * _LINE
-        labels.append((name, y))
-        for side, figures, offset in (("before", before, 0), ("after", after, 17)):
-            mean = figures[name][metric].mean
-            bars.append(Bar(side, y + offset, round(mean * _SCALE, 1), f"{mean:.3f}", side == "after"))
-        words.append(f"{name}: {before[name][metric].mean:.3f} before, {after[name][metric].mean:.3f} after")
-    ticks = [(f"{t:g}", _LEFT + t * _SCALE) for t in (0, 0.25, 0.5, 0.75, 1)]
-    height = _TOP + len(both) * _LINE
-    return Chart(
-        f"{metric} before and after training", "; ".join(words) + ".", labels, bars, ticks, _LEFT, _TOP, height
-    )

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -11,16 +11,21 @@ from toolbench.lake import Lake, Snapshot
 from toolbench.records import Record
 
 
-def files(lake: Lake, snapshot: Snapshot, record: type[Record]) -> Iterator[pa.Table]:
-    """The files of a record's table in a snapshot. Raises LakeError if one is gone or damaged."""
+def files(
+    lake: Lake, snapshot: Snapshot, record: type[Record], columns: Sequence[str] | None = None
+) -> Iterator[pa.Table]:
+    """The files of a record's table in a snapshot, whole or some columns of them, one in memory at a time.
+
+    Raises LakeError if one is gone or damaged.
+    """
     for entry in snapshot.entries(record.TABLE):
-        yield lake.table(entry, record)
+        yield lake.table(entry, record, columns)
 
 
 def count(lake: Lake, snapshot: Snapshot, record: type[Record], columns: list[str]) -> Counter[tuple[Any, ...]]:
     """How many rows there are of each combination of values in `columns`."""
     counts: Counter[tuple[Any, ...]] = Counter()
-    for table in files(lake, snapshot, record):
+    for table in files(lake, snapshot, record, columns):
         counts.update(zip(*(table[name].to_pylist() for name in columns), strict=True))
     return counts
 
@@ -31,9 +36,9 @@ def query(lake: Lake, snapshot: Snapshot, tables: list[str], select: str) -> str
     It takes the files from the manifest, as every reader must: a folder may hold more than was published. A lake in S3
     needs DuckDB's httpfs; one in memory cannot be opened from outside.
     """
-    where = _text(manifest(lake, snapshot))
-    lines = [f"SET VARIABLE manifest = (SELECT content::JSON FROM read_text({where}));"]  # noqa: S608
-    root = _text(lake.store.url("").rstrip("/") + "/")
+    where = sql_text(manifest(lake, snapshot))
+    lines = [f"SET VARIABLE manifest = (SELECT content::JSON FROM readsql_text({where}));"]  # noqa: S608
+    root = sql_text(lake.store.url("").rstrip("/") + "/")
     lines += [
         f"SET VARIABLE {name} = (SELECT [{root} || p FOR p IN getvariable('manifest')->>'$.tables.{name}[*].path']);"
         for name in tables
@@ -45,7 +50,7 @@ def query(lake: Lake, snapshot: Snapshot, tables: list[str], select: str) -> str
 def pivot(groups: Iterable[str], condition: str = "true", prefix: str = "") -> str:
     """Columns of a query: for each group, the rows of that group that meet the condition."""
     return ", ".join(
-        f"""count(*) FILTER ({condition} AND "group" = {_text(group)}) AS "{prefix}{named(group)}\""""
+        f"""count(*) FILTER ({condition} AND "group" = {sql_text(group)}) AS "{prefix}{named(group)}\""""
         for group in groups
     )
 
@@ -60,5 +65,6 @@ def manifest(lake: Lake, snapshot: Snapshot) -> str:
     return lake.store.url(f"manifests/{snapshot.number:012d}.json")
 
 
-def _text(value: str) -> str:
+def sql_text(value: str) -> str:
+    """A text as SQL quotes it."""
     return "'" + value.replace("'", "''") + "'"

@@ -81,6 +81,11 @@ def events(solution: Solution) -> list[Event]:
     return out
 
 
+def tried_again(steps: Sequence[Step]) -> int:
+    """How often the search went back to a step to try another way."""
+    return len(steps) - 1 - len({step.parent for step in steps[1:]}) if steps else 0
+
+
 def _subtrees(steps: Sequence[Step]) -> tuple[list[int], list[int]]:
     """Per step, the size of its subtree and the id of the last step made in it; a parent precedes its children."""
     sizes, last = [1] * len(steps), list(range(len(steps)))
