@@ -39,6 +39,7 @@ def _arrow_fields(cls: type) -> list[pa.Field]:
     return out
 
 
+@cache
 def schema_of(record: type[Record]) -> pa.Schema:
     """The table's pyarrow schema; its metadata carry the record's name and version."""
     metadata = {"toolbench.record": record.__name__, "toolbench.version": str(record.VERSION)}

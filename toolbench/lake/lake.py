@@ -41,6 +41,8 @@ R = TypeVar("R", bound=Record)
 _PUBLISH_TRIES = 20
 _COLLECTED = ("specs", "journals", "tables", "receipts", "drafts", "nights", "models", "embeddings", "manifests")
 """Folders that garbage is looked for in."""
+_THREADED = 2**22
+"""Bytes of a file beyond which several threads read it."""
 
 
 class Lake:
@@ -160,7 +162,9 @@ class Lake:
             )
         # Not `read_table`, and no file object of Python's: it leaves threads behind that a process that ends meanwhile
         # dies of.
-        table = pq.ParquetFile(pa.BufferReader(data)).read(columns=None if columns is None else list(columns))
+        wanted = None if columns is None else list(columns)
+        # Small files, which most are, take longer to hand to other threads than to read.
+        table = pq.ParquetFile(pa.BufferReader(data)).read(wanted, use_threads=len(data) > _THREADED)
         known = schema_of(record)
         version = int((table.schema.metadata or {}).get(b"toolbench.version", b"1"))
         if version > record.VERSION:
@@ -198,6 +202,8 @@ class Lake:
         """The rows of a snapshot whose `column` is one of `wanted`; only these become records."""
         values = pa.array(sorted(wanted), pa.string())
         for entry in snapshot.entries(record.TABLE):
+            if not pc.any(pc.is_in(self.table(entry, record, [column])[column], values)).as_py():
+                continue  # nothing else of it is decoded
             table = self.table(entry, record)
             yield from from_table(record, table.filter(pc.is_in(table[column], values)))
 

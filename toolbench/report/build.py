@@ -60,8 +60,14 @@ def build(
     site = Site(out, values)
     try:
         site.open()
-        _data_pages(lake, snapshot, site)
-        _samples(lake, snapshot, site, instructions_per_group)
+        samples = sample_instructions(lake, snapshot, instructions_per_group)
+        written = solutions.write(lake, snapshot, site.data, {i.id for group in samples.values() for i in group})
+        site.page("solutions", buckets=written.buckets, total=snapshot.rows(Solution.TABLE))
+        site.page("solution", buckets=written.buckets)
+        shown_as, total = readable(lake, snapshot, samples), snapshot.rows(Instruction.TABLE)
+        site.page("samples", samples=shown_as, outcomes_of=written.of, total=total)
+        apis, by_category = catalogue.write(lake, snapshot, site.data), catalogue.catalogue(lake, snapshot)
+        site.page("catalogue", buckets=apis, total=snapshot.rows(Api.TABLE), found=by_category)
         site.page("instructions", found=statistics(lake, snapshot))
         found = retriever(lake, snapshot)
         site.page("retriever", found=found)
@@ -84,23 +90,6 @@ def _snapshot(lake: Lake, number: int | None) -> Snapshot:
         known = ", ".join(map(str, numbers[-10:]))
         raise UsageError(f"There is no snapshot {number} in {lake.uri}; choose one of {known}.")
     return lake.snapshot(number)
-
-
-def _data_pages(lake: Lake, snapshot: Snapshot, site: Site) -> None:
-    trees = solutions.write(lake, snapshot, site.data)
-    site.page("solutions", buckets=trees, total=snapshot.rows(Solution.TABLE))
-    site.page("solution", buckets=trees)
-    apis = catalogue.write(lake, snapshot, site.data)
-    found = catalogue.catalogue(lake, snapshot)
-    site.page("catalogue", buckets=apis, total=snapshot.rows(Api.TABLE), found=found)
-
-
-def _samples(lake: Lake, snapshot: Snapshot, site: Site, per_group: int) -> None:
-    samples = sample_instructions(lake, snapshot, per_group)
-    wanted = {i.id for group in samples.values() for i in group}
-    outcomes = {s.instruction_id: (s.outcome, s.id) for s in lake.pick(snapshot, Solution, "instruction_id", wanted)}
-    shown_as = readable(lake, snapshot, samples)
-    site.page("samples", samples=shown_as, outcomes_of=outcomes, total=snapshot.rows(Instruction.TABLE))
 
 
 def _overview(lake: Lake, snapshot: Snapshot, site: Site, made_by: Table, found: Retriever) -> Path:

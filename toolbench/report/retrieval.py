@@ -82,7 +82,7 @@ def _table(
     lake: Lake, snapshot: Snapshot, caption: str, heading: str, sides: Mapping[str, _Side], select: str
 ) -> Table | None:
     metrics = list(dict.fromkeys(m for side in sides.values() for slice_ in side.values() for m in slice_))
-    slices = list(dict.fromkeys(s for side in sides.values() for s in side))
+    slices = _slices(sides)
     rows = [
         [slice_, side, *(str(figures[slice_].get(m, "–")) for m in metrics)]
         for slice_ in slices
@@ -93,13 +93,18 @@ def _table(
     return Table(caption, ["Slice", heading, *metrics], rows, sql, words=frozenset({1})) if rows else None
 
 
+def _slices(sides: Mapping[str, _Side]) -> list[str]:
+    """In the order of the figures, all queries first."""
+    return sorted(dict.fromkeys(s for side in sides.values() for s in side), key=lambda name: name != "all")
+
+
 def _bars(id_: str, title: str, sides: Mapping[str, _Side], metric: str) -> Bars | None:
     """Slices of a metric that at least two models were measured on."""
-    groups: dict[str, dict[str, Share]] = {}
+    groups: dict[str, dict[str, Share]] = {slice_: {} for slice_ in _slices(sides)}
     for name, side in sides.items():
         for slice_, figures in side.items():
             if (found := figures.get(metric)) and 0 <= found.mean <= 1:
-                groups.setdefault(slice_, {})[name] = Share(found.mean, found.low, found.high)
+                groups[slice_][name] = Share(found.mean, found.low, found.high)
     return bars(id_, title, {slice_: group for slice_, group in groups.items() if len(group) > 1})
 
 

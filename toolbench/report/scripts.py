@@ -18,11 +18,15 @@ _MOST = 2**16
 
 def line(kind: str, key: str | int, value: Any) -> str:
     """One call. Pure ASCII, and without `<`: no text can end the script, its line, or a string in it."""
-    return f"toolbench.data({_literal(kind)},{_literal(key)},{_literal(value)});\n"
+    return f"toolbench.data({_literal([kind, key, value])[1:-1]});\n"
+
+
+_ENCODE = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
+"""Made once: `json.dumps` makes an encoder for every value."""
 
 
 def _literal(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return _ENCODE(value).replace("<", "\\u003c")
 
 
 def bucket(key: str, count: int) -> int:

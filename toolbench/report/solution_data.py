@@ -91,7 +91,7 @@ def _step(
             found["seconds"] = seconds
         if (whole := envelope(call)) != step.observation:
             found["response"] = clip(whole)
-        if call["arguments"] != step.arguments:
+        if not _same(call["arguments"], step.arguments or ""):
             found["sent"] = clip(call["arguments"])
     return found
 
@@ -99,6 +99,14 @@ def _step(
 def failed(step: Step) -> bool:
     """A call that came back with an error; ending the search, by an answer or by giving up, is none."""
     return step.function is not None and step.status not in (None, 0, 3, 4)
+
+
+def _same(sent: str, written: str) -> bool:
+    """Whether arguments were sent as the model wrote them, white space aside."""
+    try:
+        return sent == written or bool(json.loads(sent) == json.loads(written))
+    except (ValueError, RecursionError):
+        return False
 
 
 def envelope(call: Call) -> str:

@@ -5,7 +5,7 @@ stays one short row a solution.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,21 +48,31 @@ class Line(NamedTuple):
     """Calls that failed."""
 
 
-def write(lake: Lake, snapshot: Snapshot, folder: Path) -> int:
-    """Write `trees/` and `solutions/` below `folder`; gives the number of files with trees.
+class Written(NamedTuple):
+    """What other pages need to know."""
+
+    buckets: int
+    """Files with trees."""
+    of: dict[str, tuple[str, str]]
+    """Outcome and id of a solution of each instruction that was asked about."""
+
+
+def write(lake: Lake, snapshot: Snapshot, folder: Path, asked: Collection[str] = ()) -> Written:
+    """Write `trees/` and `solutions/` below `folder`.
 
     Raises LakeError if a file of the lake is gone or damaged.
     """
     count = buckets_for(snapshot.rows(Solution.TABLE), EACH)
     with Buckets(folder / "trees", count) as trees:
         by_instruction = _trees(lake, snapshot, trees)
+        of = {id_: (by_instruction[id_][-1].outcome, by_instruction[id_][-1].id) for id_ in asked if id_ in by_instruction}
         index = SearchIndex(folder / "solutions", FACETS)
         _instructions(lake, snapshot, trees, by_instruction, index)
         index.finish()
         _judgments(lake, snapshot, trees)
         _conversations(lake, snapshot, trees)
         _rejects(lake, snapshot, trees)
-    return count
+    return Written(count, of)
 
 
 def _trees(lake: Lake, snapshot: Snapshot, trees: Buckets) -> dict[str, list[Line]]:

@@ -2,11 +2,12 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from toolbench.errors import LakeError
@@ -27,29 +28,27 @@ class Timings:
 
 def timings(lake: Lake, spec: str) -> dict[str, Timings]:
     """By record; empty where the shard has no journal, as imported solutions have none, or one that cannot be read."""
-    rows: dict[tuple[str, str, str, int], dict[str, Any]] = {}
-    for key, _ in lake.store.list(f"journals/{spec}") if spec else ():
-        for row in _rows(lake, key):
-            rows.setdefault((row["record"], row["kind"], row["request"], row["occurrence"]), row)
+    rows = {row[:4]: row for key, _ in (lake.store.list(f"journals/{spec}") if spec else ()) for row in _rows(lake, key)}
     found: dict[str, Timings] = defaultdict(Timings)
-    for row in sorted(rows.values(), key=lambda r: (r["started_at"], r["request"], r["occurrence"])):
-        seconds = round(row["seconds"], 3)
-        if row["kind"] == "chat":
-            reply = _object(row["answer"])
+    for record, kind, _, _, answer, _, seconds in sorted(rows.values(), key=lambda r: (r[5], r[2], r[3])):
+        if kind == "chat":
+            reply = _object(answer)
             tokens = (_count(reply.get(name)) for name in ("input_tokens", "output_tokens"))
-            found[row["record"]].replies.append((seconds, *tokens))
-        elif row["kind"] == "api":
-            found[row["record"]].calls.append(seconds)
+            found[record].replies.append((round(seconds, 3), *tokens))
+        elif kind == "api":
+            found[record].calls.append(round(seconds, 3))
     return dict(found)
 
 
-def _rows(lake: Lake, key: str) -> Sequence[dict[str, Any]]:
+def _rows(lake: Lake, key: str) -> Iterator[tuple[Any, ...]]:
     """The rows of a file. What the report says besides needs no journal: a damaged one costs the times alone."""
     try:
-        rows: list[dict[str, Any]] = pq.ParquetFile(pa.BufferReader(lake.store.read(key))).read(_COLUMNS).to_pylist()
-    except (FileNotFoundError, LakeError, pa.ArrowException, OSError, ValueError):
-        return ()
-    return rows if not rows or rows[0].keys() >= set(_COLUMNS) else ()
+        table = pq.ParquetFile(pa.BufferReader(lake.store.read(key))).read(_COLUMNS, use_threads=False)
+        started = pc.cast(table["started_at"], pa.int64())
+        columns = [started if name == "started_at" else table[name] for name in _COLUMNS]
+    except (FileNotFoundError, LakeError, pa.ArrowException, OSError, KeyError, ValueError):
+        return iter(())
+    return zip(*(column.to_pylist() for column in columns), strict=True)
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -140,9 +140,18 @@ const searching = (() => {
     list(rows) {
       const place = document.getElementById("results");
       if (!rows.length) return place.replaceChildren();
-      const heads = this.heads.map(([name, kind]) => el("th", { scope: "col", class: kind }, name));
-      const table = el("table", {}, el("caption", { class: "sr" }, "What was found"), el("thead", {}, el("tr", {}, heads)),
-        el("tbody", {}, rows.map(this.row)));
+      const heads = this.heads.map(([name, kind]) => el("th", { scope: "col", class: kind, role: "columnheader" }, name));
+      const body = el("tbody", { role: "rowgroup" }, rows.map(this.row));
+      // On a narrow screen the cells stand below each other, each with its name; roles keep it a table for all that.
+      for (const row of body.rows) {
+        row.setAttribute("role", "row");
+        for (const cell of row.cells) {
+          cell.setAttribute("role", cell.tagName === "TH" ? "rowheader" : "cell");
+          cell.dataset.head = this.heads[cell.cellIndex][0];
+        }
+      }
+      const table = el("table", { class: "list", role: "table" }, el("caption", { class: "sr" }, "What was found"),
+        el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, heads)), body);
       return place.replaceChildren(el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "What was found" }, table));
     }
 
