@@ -22,6 +22,11 @@ class Report(BaseModel):
     instructions_per_group: int = Field(
         pages.INSTRUCTIONS_PER_GROUP, ge=1, le=1000, description="Instructions of each group that are drawn to be read."
     )
+    labels: str | None = Field(
+        None,
+        description="A file of people's labels as the worker sees it, for the page that compares judges with them. "
+        "Empty: no such page.",
+    )
     out: str | None = Field(
         None, description="A folder as the worker sees it. Empty: reports/<snapshot>/ beside the tables, in the lake."
     )
@@ -47,11 +52,13 @@ def publish_report(options: Options, report: Report = Report(), manifest: Manife
     options, number = options.of_manifest(manifest)
     lake = Lake(options.settings().lake)
     number = number or report.snapshot or max(lake.numbers(), default=0)
-    many = report.instructions_per_group
+    labels, many = Path(report.labels) if report.labels else None, report.instructions_per_group
     if report.out or not number:  # without a snapshot, `build` says so
-        address = str(pages.build(lake, Path(report.out or "report"), number or None, instructions_per_group=many))
+        address = str(
+            pages.build(lake, Path(report.out or "report"), number or None, instructions_per_group=many, labels=labels)
+        )
     else:
-        address = pages.publish(lake, number, instructions_per_group=many)
+        address = pages.publish(lake, number, instructions_per_group=many, labels=labels)
     _link(address, number)
     return Published(address=address, snapshot=number)
 

@@ -39,9 +39,17 @@ def _arrow_fields(cls: type) -> list[pa.Field]:
     return out
 
 
-@cache
 def schema_of(record: type[Record]) -> pa.Schema:
     """The table's pyarrow schema; its metadata carry the record's name and version."""
+    if record not in _SCHEMAS:
+        _SCHEMAS[record] = _schema(record)
+    return _SCHEMAS[record]
+
+
+_SCHEMAS: dict[type[Record], pa.Schema] = {}
+
+
+def _schema(record: type[Record]) -> pa.Schema:
     metadata = {"toolbench.record": record.__name__, "toolbench.version": str(record.VERSION)}
     return pa.schema(_arrow_fields(record), metadata=metadata)
 

@@ -68,7 +68,10 @@ def main() -> None:
         multiply(Lake(str(source)), Lake(str(place)), wanted.solutions, wanted.shard)
         print(f"lake made in {time.monotonic() - started:.0f} s")
     view = Lake(str(place)).snapshot()
-    print(f"{view.rows('solutions'):,} solutions, {view.rows('api_calls'):,} API calls, {view.rows('apis'):,} APIs,", end=" ")
+    print(
+        f"{view.rows('solutions'):,} solutions, {view.rows('api_calls'):,} API calls, {view.rows('apis'):,} APIs,",
+        end=" ",
+    )
     print(f"{len(view.entries('solutions')):,} shards")
     measure(place, wanted.folder / "out")
 
@@ -92,7 +95,9 @@ def measure(lake: Path, out: Path) -> None:
     print(f"built in {seconds:.0f} s ({work:.0f} s of one core), peak memory {memory / 1024:.0f} MiB")
     print(f"{len(files):,} files, {sum(size for size, _ in files) / 2**20:,.0f} MiB")
     print(f"first page {first / 1000:.0f} kB with its style and script")
-    print(f"files of trees: {len(trees):,}, median {trees[len(trees) // 2] / 1000:.0f} kB, largest {trees[-1] / 1000:.0f} kB")
+    print(
+        f"files of trees: {len(trees):,}, median {trees[len(trees) // 2] / 1000:.0f} kB, largest {trees[-1] / 1000:.0f} kB"
+    )
     print(f"largest file: {name}, {largest / 1000:.0f} kB")
 
 

@@ -23,6 +23,7 @@ from toolbench.cli import (
     student,
     tooleval,
     up,
+    view,
 )
 from toolbench.errors import ToolbenchError
 
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A data factory for language models that use tools: from a catalogue of APIs to a published dataset.",
 )
-for module in (importing, screen, instruct, run, up, look, doctor, serve):
+for module in (importing, screen, instruct, run, up, look, view, doctor, serve):
     module.register(app)
 app.add_typer(agent.app, name="agent")
 app.add_typer(apis.app, name="apis")

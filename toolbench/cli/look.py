@@ -35,12 +35,15 @@ def report(
     lake: LakeOption = None,
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("report"),
     samples: Annotated[int, typer.Option(min=1, help="Instructions of each group to read.")] = 12,
+    labels: Annotated[
+        Path | None, typer.Option(help="People's labels, for a page that compares judges with them (docs/tooleval.md).")
+    ] = None,
 ) -> None:
-    """Write an HTML report of a lake: no network, no server, opens from a file.
+    """Write an HTML report of a lake: no network, no server, opens from a file. `toolbench view` serves one.
 
     Example: toolbench report --lake lake --out report
     """
     from toolbench.lake import Lake
     from toolbench.report import build
 
-    typer.echo(str(build(Lake(settings(lake=lake).lake), out, instructions_per_group=samples)))
+    typer.echo(str(build(Lake(settings(lake=lake).lake), out, instructions_per_group=samples, labels=labels)))

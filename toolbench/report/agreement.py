@@ -1,6 +1,7 @@
 """A page on which judges and people differ, side by side: to see whether the judge is wrong, or the label."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,10 +38,8 @@ class Compared:
         """
         items, kind = read(file)
         if kind == "pass" and snapshot.rows(Judgment.TABLE):
-            try:
+            with suppress(SourceError):  # labels of other answers, with judges of their own
                 items = with_lake(items, lake, snapshot)
-            except SourceError:  # labels of other answers, with judges of their own
-                pass
         return cls(items, compare(items, kind), file.name)
 
     def values(self) -> dict[str, Any]:

@@ -22,8 +22,8 @@ _ABOUT = 160
 """Characters of a description in a list."""
 
 _COLUMNS = [
-    "id", "tool_id", "tool", "name", "category", "collections", "description", "method", "url", "parameters", "function",
-    "definition", "response_example", "deprecated", "split",
+    "id", "tool_id", "tool", "name", "category", "collections", "description", "method", "url", "parameters", 
+    "function", "definition", "response_example", "deprecated", "split",
 ]  # fmt: skip
 
 

@@ -114,7 +114,8 @@ def _select(record: type[Record], before: Snapshot, now: Snapshot) -> str:
         for side, snapshot in (("old", before), ("new", now))
     )
     return f"""SELECT '{name}' AS "table", count(o.id) AS before, count(n.id) AS now,
-       count(*) FILTER (o.id IS NULL) AS new, count(*) FILTER (o.d <> n.d) AS changed, count(*) FILTER (n.id IS NULL) AS gone
+       count(*) FILTER (o.id IS NULL) AS new, count(*) FILTER (o.d <> n.d) AS changed,
+       count(*) FILTER (n.id IS NULL) AS gone
 FROM {old} AS o FULL JOIN {new} AS n ON o.id = n.id"""  # noqa: S608
 
 

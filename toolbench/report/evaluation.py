@@ -30,7 +30,9 @@ def evaluations(lake: Lake, snapshot: Snapshot) -> Evaluations | None:
     if not snapshot.rows(Evaluation.TABLE):
         return None
     found = board(runs_of(lake, snapshot), allow_different_judges=True)
-    select = "SELECT name, kind, method, model, fingerprint, queries, rate, document FROM {evaluations} ORDER BY name, kind"
+    select = (
+        "SELECT name, kind, method, model, fingerprint, queries, rate, document FROM {evaluations} ORDER BY name, kind"
+    )
     sql = query(lake, snapshot, [Evaluation.TABLE], select)
     shown = [Table(title, columns, rows, sql) for title, columns, rows in tables(found)]
     drawn = [_passed(found), *(_won(found, n, reference) for n, reference in enumerate(found.references))]

@@ -28,9 +28,7 @@ from toolbench.statistics import wilson
 POINTS = {"solved": 1.0, "unsure": 0.5, "unsolved": 0.0}
 """What a judge's verdict counts in the judged pass rate (ToolEval)."""
 
-_TOPIC = (
-    "CASE WHEN category <> '' THEN category WHEN collection <> '' THEN 'Collection ' || collection ELSE 'None' END"
-)
+_TOPIC = "CASE WHEN category <> '' THEN category WHEN collection <> '' THEN 'Collection ' || collection ELSE 'None' END"
 _LATEST = "QUALIFY row_number() OVER (PARTITION BY stage ORDER BY started_at DESC, id DESC) = 1"
 _REASONS = 3
 """Reasons of a stage that the funnel names."""
@@ -189,7 +187,11 @@ class PassRates:
         row = [name, number(n), number(solved), share(solved, n), interval(solved, n)]
         if self._judged:
             points = [p for key in sorted(keys) for p in sorted(self._judged.get(key, []))]
-            row += [number(len(points)), share(math.fsum(points), len(points)), interval(math.fsum(points), len(points))]
+            row += [
+                number(len(points)),
+                share(math.fsum(points), len(points)),
+                interval(math.fsum(points), len(points)),
+            ]
         return row
 
     def _query(self, expression: str) -> str:

@@ -22,7 +22,6 @@ too; a policy by hashes could not name data files that are written after the pag
 what is new: then `connect` is `'self'`."""
 
 
-
 @cache
 def _environment() -> Environment:
     environment = Environment(

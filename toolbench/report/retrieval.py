@@ -31,7 +31,9 @@ class Retriever:
     def headline(self) -> str:
         """NDCG@5 over all held-out queries of the model that was trained last, or empty."""
         found = self.compared or self.training
-        mine = [b for b in found.bars if b.title.startswith("all, ") and b.name in ("trained", "After")] if found else []
+        mine = (
+            [b for b in found.bars if b.title.startswith("all, ") and b.name in ("trained", "After")] if found else []
+        )
         return mine[-1].value if mine else ""
 
 

@@ -43,7 +43,7 @@ def words(text: str) -> set[str]:
 
 
 class SearchIndex:
-    """Writes an index: `add` every document, then `finish`. In memory are only numbers: four bytes a word and document."""
+    """Writes an index: `add` every document, then `finish`. In memory are numbers: four bytes a word and document."""
 
     def __init__(self, folder: Path, facets: Sequence[str]) -> None:
         self._folder = folder
@@ -72,7 +72,9 @@ class SearchIndex:
     def finish(self) -> None:
         """Write words, facets and the index itself."""
         self._flush()
-        common = sorted(w for w, docs in self._words.items() if self._count > _FEW and len(docs) > _COMMON * self._count)
+        common = sorted(
+            w for w, docs in self._words.items() if self._count > _FEW and len(docs) > _COMMON * self._count
+        )
         for word in common:
             del self._words[word]
         width = _width(sum(map(len, self._words.values())))

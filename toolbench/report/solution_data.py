@@ -15,8 +15,10 @@ Call = Mapping[str, Any]
 
 
 def tree(solution: Solution, calls: Sequence[Call], times: Timings | None) -> dict[str, Any]:
-    """The solution with its steps as a page shows them, in `order`: 0 is the next step, a list opens a branch (number, of
-    how many, steps in it, how it ended, whether it is on the path), -1 ends the branch that was opened last.
+    """The solution with its steps as a page shows them.
+
+    Their `order`: 0 is the next step, a list opens a branch (number, of how many, steps in it, how it ended, whether it
+    is on the path), -1 ends the branch that was opened last.
 
     `calls`: its API calls in the order they were made. Times are left out where the journal does not fit the search,
     as where a later toolbench searched with the same journal.

@@ -65,7 +65,9 @@ def write(lake: Lake, snapshot: Snapshot, folder: Path, asked: Collection[str] =
     count = buckets_for(snapshot.rows(Solution.TABLE), EACH)
     with Buckets(folder / "trees", count) as trees:
         by_instruction = _trees(lake, snapshot, trees)
-        of = {id_: (by_instruction[id_][-1].outcome, by_instruction[id_][-1].id) for id_ in asked if id_ in by_instruction}
+        of = {
+            id_: (by_instruction[id_][-1].outcome, by_instruction[id_][-1].id) for id_ in asked if id_ in by_instruction
+        }
         index = SearchIndex(folder / "solutions", FACETS)
         _instructions(lake, snapshot, trees, by_instruction, index)
         index.finish()

@@ -28,7 +28,9 @@ class Timings:
 
 def timings(lake: Lake, spec: str) -> dict[str, Timings]:
     """By record; empty where the shard has no journal, as imported solutions have none, or one that cannot be read."""
-    rows = {row[:4]: row for key, _ in (lake.store.list(f"journals/{spec}") if spec else ()) for row in _rows(lake, key)}
+    rows = {
+        row[:4]: row for key, _ in (lake.store.list(f"journals/{spec}") if spec else ()) for row in _rows(lake, key)
+    }
     found: dict[str, Timings] = defaultdict(Timings)
     for record, kind, _, _, answer, _, seconds in sorted(rows.values(), key=lambda r: (r[5], r[2], r[3])):
         if kind == "chat":

@@ -136,7 +136,7 @@ def _rows(name: str, answer: Answer, label: str, find: Find) -> tuple[Instructio
         raise Broken("no_candidates", "The lake has none of the APIs that it offers.")
     offered = list({a.id: a for a in apis.values()}.values())
     instruction = Instruction(
-        id=digest([label, Path(name).stem, answer.query]),
+        id=instruction_id(label, name, answer.query),
         group=_group(name, offered),
         category=offered[0].category if len({a.category for a in offered}) == 1 else "",
         collection="",
@@ -163,6 +163,11 @@ def _rows(name: str, answer: Answer, label: str, find: Find) -> tuple[Instructio
         collection="",
         split=instruction.split,
     )
+
+
+def instruction_id(label: str, name: str, query: str) -> str:
+    """The id of the instruction that an answer file brings along."""
+    return digest([label, Path(name).stem, query])
 
 
 def _group(name: str, offered: list[Api]) -> Group:
