@@ -95,9 +95,8 @@ def measure(lake: Path, out: Path) -> None:
     print(f"built in {seconds:.0f} s ({work:.0f} s of one core), peak memory {memory / 1024:.0f} MiB")
     print(f"{len(files):,} files, {sum(size for size, _ in files) / 2**20:,.0f} MiB")
     print(f"first page {first / 1000:.0f} kB with its style and script")
-    print(
-        f"files of trees: {len(trees):,}, median {trees[len(trees) // 2] / 1000:.0f} kB, largest {trees[-1] / 1000:.0f} kB"
-    )
+    median = trees[len(trees) // 2]
+    print(f"files of trees: {len(trees):,}, median {median / 1000:.0f} kB, largest {trees[-1] / 1000:.0f} kB")
     print(f"largest file: {name}, {largest / 1000:.0f} kB")
 
 

@@ -22,7 +22,7 @@ _ABOUT = 160
 """Characters of a description in a list."""
 
 _COLUMNS = [
-    "id", "tool_id", "tool", "name", "category", "collections", "description", "method", "url", "parameters", 
+    "id", "tool_id", "tool", "name", "category", "collections", "description", "method", "url", "parameters",
     "function", "definition", "response_example", "deprecated", "split",
 ]  # fmt: skip
 
