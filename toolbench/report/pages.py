@@ -44,9 +44,9 @@ def render(template: str, **values: Any) -> str:
 
 
 def static() -> dict[str, bytes]:
-    """Name and bytes of the style sheet and of the scripts."""
+    """Name and bytes of the style sheet, of the scripts and of the icon."""
     folder = files("toolbench.report").joinpath("static")
-    found = {item.name: item.read_bytes() for item in folder.iterdir() if item.name.endswith((".css", ".js"))}
+    found = {item.name: item.read_bytes() for item in folder.iterdir() if item.name.endswith((".css", ".js", ".svg"))}
     return dict(sorted(found.items()))
 
 

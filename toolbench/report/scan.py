@@ -37,7 +37,7 @@ def query(lake: Lake, snapshot: Snapshot, tables: list[str], select: str) -> str
     needs DuckDB's httpfs; one in memory cannot be opened from outside.
     """
     where = sql_text(manifest(lake, snapshot))
-    lines = [f"SET VARIABLE manifest = (SELECT content::JSON FROM readsql_text({where}));"]  # noqa: S608
+    lines = [f"SET VARIABLE manifest = (SELECT content::JSON FROM read_text({where}));"]  # noqa: S608
     root = sql_text(lake.store.url("").rstrip("/") + "/")
     lines += [
         f"SET VARIABLE {name} = (SELECT [{root} || p FOR p IN getvariable('manifest')->>'$.tables.{name}[*].path']);"

@@ -1,5 +1,7 @@
 """A small lake by hand: two categories, one collection, a search that back-tracked, hostile text everywhere."""
 
+import json
+from dataclasses import replace
 from typing import Any
 
 from toolbench.digests import digest
@@ -20,6 +22,7 @@ from toolbench.records import (
     Step,
     Tool,
 )
+from toolbench.tooleval.runs import Checks, JudgePin, Judging, PassRun, Rate, SplitResult, dump
 
 EVIL = "<script>alert(1)</script> \"><img src=x onerror=alert(2)> ' {{ 7*7 }} </pre></style>\u202e"
 WHERE: list[dict[str, Any]] = [
@@ -157,8 +160,30 @@ def rows(model: str = "gpt") -> dict[type[Record], list[Record]]:
         ],
         Run: [
             run("a", "apis", "2025-01-01T00:00:00Z", 9), run("b", "apis", "2025-01-02T00:00:00Z", 3),
-            run("c", "dataset", "2025-01-02T01:00:00Z", 1, EVIL),
+            replace(
+                run("c", "dataset", "2025-01-02T01:00:00Z", 1, EVIL),
+                reasons=json.dumps({"a": 1, "too_short": 7, "b": 1, "unsafe": 2}),
+            ),
         ],
+    }  # fmt: skip
+
+
+def evaluation(name: str, rate: float) -> dict[str, Any]:
+    """A stored pass rate over four queries, as the fields of its row."""
+    judge = JudgePin(model="judge", prompts={"a": "b"}, votes=1, temperature=0.0, schema_version=1)
+    nothing = dict.fromkeys(Checks.model_fields)
+    split = SplitResult(
+        split="all", queries=4, missing=[], pass_rate=Rate(mean=rate, low=rate - 0.1, high=rate + 0.1, n=4),
+        vote_rates=[rate], vote_variance=None, checks=Checks(**{**nothing, "cost": 0.0}),
+    )  # fmt: skip
+    found = PassRun(
+        id=digest(name), name=name, method="dfsdt", model="gpt", answers=EVIL, test_set="instructions",
+        counting="paper", unsure=0.5, judge=judge, fingerprint=judge.fingerprint, seed=0, judging=Judging(),
+        splits=[split], queries=[],
+    )  # fmt: skip
+    return {
+        "id": found.id, "kind": "pass", "name": name, "method": "dfsdt", "model": "gpt", "queries": 4, "rate": rate,
+        "fingerprint": found.fingerprint, "document": dump(found),
     }  # fmt: skip
 
 

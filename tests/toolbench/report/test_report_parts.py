@@ -1,18 +1,20 @@
 """The report's parts: intervals, trees, samples, tolerant figures."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import report_lake as small
+from hypothesis import given
+from hypothesis import strategies as st
 
 from toolbench.lake import Lake, ModelEntry, Snapshot
-from toolbench.records import Instruction, Solution
-from toolbench.report import samples
-from toolbench.report.catalogue import TOOLS_OF_BIG, catalogue
+from toolbench.records import Instruction
+from toolbench.report.charts import Share, bars
 from toolbench.report.retrieval import retriever
-from toolbench.report.samples import backtracked, sample_instructions, sample_solutions
-from toolbench.report.trees import Branch, End, StepView, events
-from toolbench.schemas import to_table
+from toolbench.report.samples import sample_instructions
+from toolbench.report.trees import Branch, End, StepView, events, tried_again
+from toolbench.retriever import NEWEST
 
 
 def shape(found: list[object]) -> list[object]:
@@ -41,27 +43,10 @@ def test_a_very_deep_tree_needs_no_recursion() -> None:
     assert sum(isinstance(e, StepView) for e in events(small.solution(0, steps, []))) == 6000
 
 
-def test_backtracked_is_a_fork() -> None:
-    solutions = [
-        small.solution(0, small.STRAIGHT, [1, 2]), small.solution(1, [], []), small.solution(2, small.FORKED, []),
-    ]  # fmt: skip
-    table = to_table(Solution, solutions)
-    assert backtracked(table) == [False, False, True]
-    assert backtracked(table.slice(1)) == [False, True]
-
-
-def test_solutions_that_backtracked_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samples, "SOLUTIONS", 4)
-    lake = Lake(str(tmp_path))
-    made = [
-        small.solution(n, small.FORKED if n in (3, 8) else small.STRAIGHT, [1, 2]) for n in range(12)
-    ]  # fmt: skip
-    snapshot = small.publish(lake, {Solution: made})
-    found = sample_solutions(lake, snapshot, ["i5"])
-    assert len(found) == 4
-    assert {s.id for s, back in found[:2]} == {"s3", "s8"}
-    assert [back for _, back in found] == [True, True, False, False]
-    assert found[2][0].id == "s5"
+def test_going_back_is_counted_by_forks() -> None:
+    assert [tried_again(steps) for steps in (small.STRAIGHT, [], [small.step(0, -1)], small.FORKED)] == [0, 0, 0, 1]
+    three = [small.step(0, -1), *(small.call(n, 0) for n in (1, 2, 3))]
+    assert tried_again(three) == 2
 
 
 def test_instructions_are_drawn_by_group(tmp_path: Path) -> None:
@@ -83,26 +68,63 @@ def test_instructions_are_drawn_by_group(tmp_path: Path) -> None:
 )
 def test_any_mapping_of_figures_is_a_table(metrics: dict[str, object], first: list[str]) -> None:
     entry = ModelEntry(path="m", files={}, metrics=metrics, spec="x")
-    table, _ = retriever(Lake("memory://figures"), Snapshot(number=1, models={"retriever": entry}))
-    assert table is not None
-    assert table.rows[0] == first
+    found = retriever(Lake("memory://figures"), Snapshot(number=1, models={"retriever": entry}))
+    assert found.trained is not None
+    assert found.trained.rows[0] == first
 
 
 @pytest.mark.parametrize("metrics", [{}, {"before": {}, "after": {}}, {"loss": float("nan")}, {"before": None}])
 def test_no_figures_no_table(metrics: dict[str, object]) -> None:
+    entry = ModelEntry(path="m", files={}, metrics={**metrics, "measured": metrics, "decision": [1]}, spec="x")
+    found = retriever(Lake("memory://figures"), Snapshot(number=1, models={"retriever": entry, NEWEST: entry}))
+    assert (found.trained, found.training, found.measured, found.compared) == (None, None, None, None)
+    assert (found.decision, found.headline) == ("", "")
+
+
+def test_models_that_were_measured_stand_side_by_side_all_queries_first() -> None:
+    names = ("bm25", "zero-shot", "trained", "hybrid", "previous")
+    measured = {
+        name: {"group": {"I1": summary(n / 10)}, "split": {}, "all": summary(n / 10 + 0.05)}
+        for n, name in enumerate(names, 3)
+    }
+    metrics = {"measured": measured, "decision": {"sentence": "It serves."}}
     entry = ModelEntry(path="m", files={}, metrics=metrics, spec="x")
-    assert retriever(Lake("memory://figures"), Snapshot(number=1, models={"retriever": entry})) == (None, None)
+    found = retriever(Lake("memory://figures"), Snapshot(number=1, models={NEWEST: entry}))
+    assert found.measured is not None
+    assert [row[:2] for row in found.measured.rows] == [[s, n] for s in ("all", "group I1") for n in names]
+    assert found.measured.rows[0][2:] == ["4", "0.350 (0.300 to 0.400)"]
+    assert found.compared is not None
+    assert [name for name, _ in found.compared.heads] == ["all", "group I1"]
+    assert [(b.name, b.series, b.value) for b in found.compared.bars[:2]] == [
+        ("bm25", 0, "35.0%"),
+        ("zero-shot", 1, "45.0%"),
+    ]
+    assert (found.decision, found.headline) == ("It serves.", "55.0%")
 
 
-def test_a_big_catalogue_lists_counts_and_first_tools(tmp_path: Path) -> None:
-    lake = Lake(str(tmp_path))
-    tools = [small.tool(f"t{n:03}") for n in range(60)]
-    apis = [small.api(f"a{n}", f"t{n % 60:03}") for n in range(2001)]
-    found = catalogue(lake, small.publish(lake, {small.Tool: list(tools), small.Api: list(apis)}))
-    assert found is not None
-    assert found.big
-    (section,) = found.sections
-    assert (len(section.tools), section.left_out) == (TOOLS_OF_BIG, 10)
-    assert section.tools[0].count == 34
-    assert not any(t.apis for t in section.tools)
-    assert list(found.table.rows[-1]) == ["All", "60", "2,001", "0"]
+def summary(mean: float) -> dict[str, object]:
+    return {"queries": 4, "ndcg@5": {"mean": mean, "se": 0.1, "low": mean - 0.05, "high": mean + 0.05}}
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=80),
+        st.dictionaries(st.text(max_size=80), st.floats(0, 1), max_size=9),
+        max_size=9,
+    )
+)
+def test_bars_stay_in_their_drawing(groups: dict[str, dict[str, float]]) -> None:
+    shares = {name: {n: Share(v, max(0, v - 0.1), min(1, v + 0.1)) for n, v in g.items()} for name, g in groups.items()}
+    drawn = bars("x", "Title", shares)
+    assert (drawn is None) is (not any(groups.values()))
+    if drawn:
+        assert len(drawn.bars) == sum(map(len, groups.values()))
+        rows = sorted(b.y for b in drawn.bars)
+        assert all(b - a >= 13 for a, b in pairwise(rows))
+        for bar in drawn.bars:
+            assert bar.low is not None
+            assert bar.high is not None
+            assert 104 <= bar.low <= 104 + bar.width + 0.1
+            assert 104 + bar.width <= bar.high + 0.1 <= 341
+            assert bar.y + 13 <= drawn.height
+            assert 0 <= bar.series < 6
