@@ -23,7 +23,7 @@ from toolbench.report.trees import tried_again
 from toolbench.report.words import OUTCOMES, SPLITS
 from toolbench.schemas import from_table
 
-EACH = 12
+EACH = 16
 """Solutions of one file, about."""
 
 _AT_ONCE = 256

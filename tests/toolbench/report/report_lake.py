@@ -24,7 +24,10 @@ from toolbench.records import (
 )
 from toolbench.tooleval.runs import Checks, JudgePin, Judging, PassRun, Rate, SplitResult, dump
 
-EVIL = "<script>alert(1)</script> \"><img src=x onerror=alert(2)> ' {{ 7*7 }} </pre></style>\u202e"
+EVIL = (
+    "<script>alert(1)</script> \"><img src=x onerror=window.pwned=2> ' {{ 7*7 }} </pre></style>\u202e"
+    "</script><svg onload=window.pwned=3>\u2028`${window.pwned=4}`\\u003cb> //-->]]>*/\u2029\r\0"
+)
 WHERE: list[dict[str, Any]] = [
     {"group": "I1", "category": "Weather", "collection": ""},
     {"group": "I2", "category": "Weather", "collection": ""},
