@@ -1,7 +1,7 @@
 """How long each reply and each API call of a search took, and its tokens: from the shard's journal, where times are."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,11 +18,12 @@ _COLUMNS = ["record", "kind", "request", "occurrence", "answer", "started_at", "
 
 @dataclass(slots=True)
 class Timings:
-    """Of one record, in the order in which they were asked for."""
+    """Of one record, in the order in which they were asked for; None where two began within a millisecond, which is all
+    that the journal tells: which of them was first is not known."""
 
-    replies: list[tuple[float, int, int]] = field(default_factory=list)
+    replies: list[tuple[float, int, int] | None] = field(default_factory=list)
     """Seconds, input tokens, output tokens."""
-    calls: list[float] = field(default_factory=list)
+    calls: list[float | None] = field(default_factory=list)
     """Seconds."""
 
 
@@ -31,15 +32,20 @@ def timings(lake: Lake, spec: str) -> dict[str, Timings]:
     rows = {
         row[:4]: row for key, _ in (lake.store.list(f"journals/{spec}") if spec else ()) for row in _rows(lake, key)
     }
+    at_once = Counter((record, kind, started) for record, kind, _, _, _, started, _ in rows.values())
     found: dict[str, Timings] = defaultdict(Timings)
-    for record, kind, _, _, answer, _, seconds in sorted(rows.values(), key=lambda r: (r[5], r[2], r[3])):
+    for record, kind, _, _, answer, started, seconds in sorted(rows.values(), key=lambda row: row[5]):
+        told = at_once[record, kind, started] == 1
         if kind == "chat":
-            reply = _object(answer)
-            tokens = (_count(reply.get(name)) for name in ("input_tokens", "output_tokens"))
-            found[record].replies.append((round(seconds, 3), *tokens))
+            found[record].replies.append(_reply(answer, seconds) if told else None)
         elif kind == "api":
-            found[record].calls.append(round(seconds, 3))
+            found[record].calls.append(round(seconds, 3) if told else None)
     return dict(found)
+
+
+def _reply(answer: str, seconds: float) -> tuple[float, int, int]:
+    reply = _object(answer)
+    return round(seconds, 3), _count(reply.get("input_tokens")), _count(reply.get("output_tokens"))
 
 
 def _rows(lake: Lake, key: str) -> Iterator[tuple[Any, ...]]:

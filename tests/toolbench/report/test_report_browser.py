@@ -1,4 +1,4 @@
-"""The report in a browser, opened from files: trees, searches, hostile texts, screen readers, paper, no script at all."""
+"""The report in a browser, opened from files: trees, searches, hostile texts, screen readers, paper, no script."""
 
 import json
 import re
