@@ -53,13 +53,13 @@ def test_a_report_is_published_beside_the_tables(worked: Lake) -> None:
     assert (done.address, done.snapshot) == (str(Path(worked.uri) / f"reports/{number}/index.html"), number)
     folder = Path(done.address).parent
     assert "samples.html" in Path(done.address).read_text(encoding="utf-8")
-    assert list((folder / "solutions").glob("*.html"))
-    first = {path: path.read_bytes() for path in folder.rglob("*.html")}
+    assert list((folder / "data" / "trees").glob("*.js"))
+    first = {path: path.read_bytes() for path in folder.rglob("*.*")}
     # The manifest goes before everything else, and the same snapshot gives the same bytes.
     manifest = worked.store.url(f"manifests/{number:012d}.json")
     again = publish_report(Options(lake="elsewhere"), Report(snapshot=1, instructions_per_group=1), manifest)
     assert again == done
-    assert {path: path.read_bytes() for path in folder.rglob("*.html")} == first
+    assert {path: path.read_bytes() for path in folder.rglob("*.*")} == first
 
 
 def test_a_report_of_nothing_is_one_sentence(tmp_path: Path) -> None:

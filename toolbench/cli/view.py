@@ -1,8 +1,13 @@
 """`toolbench view`: a report in the browser, of a lake while a night runs or of ToolBench's answer files."""
 
+import json
+import os
+import signal
+import sys
 import tempfile
 import threading
 import webbrowser
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -54,14 +59,31 @@ def view(
         elif lake.numbers():
             typer.echo("making pages …", err=True)
         viewer = stack.enter_context(Viewer(lake, folder / "pages", labels=labels, answers=said))
-        tell = announce("report", f"[{host}]" if ":" in host else host, until_eof, "/")
+        # Asked to end, it ends as by Ctrl-C: what it wrote goes.
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        serve(viewer, host, port, _ready(f"[{host}]" if ":" in host else host, browser, until_eof))
 
-        def ready(number: int) -> None:
-            tell(number)
-            if browser and not until_eof:
-                threading.Thread(target=webbrowser.open, args=(f"http://{host}:{number}/",), daemon=True).start()
 
-        serve(viewer, host, port, ready)
+def _ready(host: str, browser: bool, until_eof: bool) -> Callable[[int], None]:
+    """What says that the server listens, and opens the browser."""
+
+    def ready(port: int) -> None:
+        if until_eof:
+            threading.Thread(target=_end_at_eof, daemon=True).start()
+            typer.echo(json.dumps({"port": port}))
+            sys.stdout.flush()
+            return
+        announce("report", host, until_eof, "/")(port)
+        if browser:
+            threading.Thread(target=webbrowser.open, args=(f"http://{host}:{port}/",), daemon=True).start()
+
+    return ready
+
+
+def _end_at_eof() -> None:
+    """Our parent is gone, or wants us gone."""
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _lake(place: str | None) -> Lake | None:

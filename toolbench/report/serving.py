@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from toolbench.errors import UsageError
@@ -86,7 +87,13 @@ def serve(viewer: Viewer, host: str, port: int, ready: Callable[[int], None] | N
         if ready is not None:
             ready(listener.getsockname()[1])
         config = uvicorn.Config(create_app(viewer), log_level="warning", access_log=False, timeout_graceful_shutdown=1)
-        uvicorn.Server(config).run(sockets=[listener])
+
+        class Server(uvicorn.Server):
+            def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+                viewer.ending = True  # streams end by themselves: uvicorn would wait for them, then cut them off
+                super().handle_exit(sig, frame)
+
+        Server(config).run(sockets=[listener])
 
 
 def check_loopback(host: str) -> None:
@@ -119,7 +126,7 @@ async def _told(viewer: Viewer) -> AsyncIterator[str]:
     """Every change of the state, the first at once."""
     said: dict[str, Any] | None = None
     silent = 0.0
-    while True:
+    while not viewer.ending:
         state = viewer.state.plain()
         if state != said:
             said, silent = state, 0.0

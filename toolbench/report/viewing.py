@@ -44,6 +44,8 @@ class Viewer:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self.state = State()
+        self.ending = False
+        """The server is about to end."""
         self.root = folder / "0"
         """The folder with the pages that are shown."""
 

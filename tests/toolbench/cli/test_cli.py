@@ -54,7 +54,7 @@ def test_version_and_help(tmp_path: Path) -> None:
     assert toolbench(tmp_path, "--version") == Ended(0, f"toolbench {__version__}\n", "")
     out = toolbench(tmp_path, "--help")
     assert out.code == 0
-    for command in ("refresh", "annotate", "add-category", "config", "report", "hub", "teacher", "lake"):
+    for command in ("refresh", "annotate", "add-category", "config", "report", "view", "hub", "teacher", "lake"):
         assert command in out.out
     assert not list(tmp_path.iterdir()), "help leaves nothing behind"
 

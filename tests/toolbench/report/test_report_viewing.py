@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -163,3 +165,21 @@ def test_mistakes_are_one_sentence(
     ended = CliRunner().invoke(app, ["view", *arguments, "--no-browser"])
     assert isinstance(ended.exception, UsageError)
     assert str(ended.exception).startswith(said) or said in str(ended.exception)
+
+
+def test_it_says_its_port_serves_and_ends_with_its_input_leaving_nothing(tmp_path: Path) -> None:
+    small.publish(Lake(str(tmp_path / "lake")), small.rows())
+    (tmp_path / "tmp").mkdir()
+    command = [sys.executable, "-m", "toolbench", "view", "lake", "--until-eof"]
+    there = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": os.pathsep.join(sys.path)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    (tmp_path / "lake" / "lake.json").write_text("{}")
+    with subprocess.Popen(command, cwd=tmp_path, env=there, text=True, **pipes) as running:  # type: ignore[call-overload]
+        assert running.stdout
+        port = json.loads(running.stdout.readline())["port"]
+        with httpx.stream("GET", f"http://127.0.0.1:{port}/live") as stream:
+            assert next(stream.iter_lines()).startswith('data: {"report": 1')
+            assert "snapshot 1" in httpx.get(f"http://127.0.0.1:{port}/index.html").text
+            _, errors = running.communicate(timeout=60)  # closes its input while a page listens
+    assert errors == "making pages …\n"
+    assert list((tmp_path / "tmp").iterdir()) == []
