@@ -41,12 +41,13 @@ def _arrow_fields(cls: type) -> list[pa.Field]:
 
 def schema_of(record: type[Record]) -> pa.Schema:
     """The table's pyarrow schema; its metadata carry the record's name and version."""
-    if record not in _SCHEMAS:
-        _SCHEMAS[record] = _schema(record)
-    return _SCHEMAS[record]
+    key = (record, record.VERSION)
+    if key not in _SCHEMAS:
+        _SCHEMAS[key] = _schema(record)
+    return _SCHEMAS[key]
 
 
-_SCHEMAS: dict[type[Record], pa.Schema] = {}
+_SCHEMAS: dict[tuple[type[Record], int], pa.Schema] = {}
 
 
 def _schema(record: type[Record]) -> pa.Schema:

@@ -1,11 +1,11 @@
 """How long a report over many solutions takes, how much memory, and how large its files are.
 
-    python tests/bench/report.py [--lake LAKE] [--solutions 100000] [--folder FOLDER] [--shard 50]
+    python tests/bench/report.py [--lake LAKE] [--solutions 100000] [--apis 46908] [--folder FOLDER]
 
 `--lake`: a lake with solutions, such as `toolbench refresh` makes; without it one is made of the demo hub, offline. Its
 solutions are written again and again under new ids, with their instructions, API calls, judgments, training samples and
-journals, by the lake's own writer, in shards as large as a night's. The report is built in a process of its own, whose
-peak memory the operating system tells.
+journals, by the lake's own writer, in shards as large as a night's; its APIs as well. The report is built in a process
+of its own, whose peak memory the operating system tells.
 """
 
 import argparse
@@ -60,12 +60,13 @@ def main() -> None:
     parser.add_argument("--solutions", type=int, default=100_000)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "toolbench-report-bench")
     parser.add_argument("--shard", type=int, default=50)
+    parser.add_argument("--apis", type=int, default=46_908)
     wanted = parser.parse_args()
     place = wanted.folder / f"lake-{wanted.solutions}"
     if not Lake(str(place)).numbers():
         started = time.monotonic()
         source = wanted.lake or _refreshed(wanted.folder / "source")
-        multiply(Lake(str(source)), Lake(str(place)), wanted.solutions, wanted.shard)
+        multiply(Lake(str(source)), Lake(str(place)), wanted.solutions, wanted.shard, wanted.apis)
         print(f"lake made in {time.monotonic() - started:.0f} s")
     view = Lake(str(place)).snapshot()
     print(
@@ -100,12 +101,29 @@ def measure(lake: Path, out: Path) -> None:
     print(f"largest file: {name}, {largest / 1000:.0f} kB")
 
 
-def multiply(source: Lake, target: Lake, wanted: int, size: int) -> None:
-    """Publish `wanted` solutions in shards of `size`, copies of those in `source` under new ids."""
+def catalogue(source: Lake, target: Lake, draft: Draft, wanted: int) -> None:
+    """Put `wanted` APIs into a draft, those of `source` and copies under new ids, a file for every 1,000 or so."""
+    view = source.snapshot()
+    tools, apis = list(source.rows(view, Tool)), list(source.rows(view, Api))
+    part: dict[type[Record], list[Any]] = {Tool: [], Api: []}
+    for copy in range(-(-wanted // len(apis))):
+        end = f"_{copy}" if copy else ""
+        part[Tool] += [replace(tool, id=tool.id + end, title=f"{tool.title} {copy}") for tool in tools]
+        part[Api] += [
+            replace(api, id=f"{api.tool_id}{end}/{api.name}", tool_id=api.tool_id + end, function=api.function + end)
+            for api in apis[: wanted - copy * len(apis)]
+        ]
+        if len(part[Api]) >= 1_000 or (copy + 1) * len(apis) >= wanted:
+            _put(target, draft, Api.TABLE, {"part": Api.TABLE}, copy, part)
+            part = {Tool: [], Api: []}
+
+
+def multiply(source: Lake, target: Lake, wanted: int, size: int, apis: int) -> None:
+    """Publish `wanted` solutions in shards of `size`, copies of those in `source` under new ids, and as many APIs."""
     view = source.snapshot()
     draft = Draft()
-    for kind in (Tool, Api, Run):
-        _put(target, draft, kind.TABLE, {"part": kind.TABLE}, 0, {kind: list(source.rows(view, kind))})
+    catalogue(source, target, draft, apis)
+    _put(target, draft, Run.TABLE, {"part": Run.TABLE}, 0, {Run: list(source.rows(view, Run))})
     rows = _Rows(source, view)
     made, number = 0, 0
     while made < wanted:

@@ -11,6 +11,7 @@ Layout below the lake's root:
     drafts/<digest>.json                  a change on its way from stage to stage
     nights/<account>/…                    what is left of a run's budget, while it runs
     models/<name>/<spec>/…                trained models
+    reports/<number>/…                    the pages of a snapshot, where they were published
     embeddings/<encoder>/….npz            embeddings made before, by the encoder's identity
     manifests/<12 digits>.json            snapshots; the highest number is the current one
 """
@@ -319,7 +320,7 @@ class Lake:
     # Housekeeping
 
     def garbage(self, keep: int) -> list[tuple[str, int]]:
-        """Keys and sizes that none of the newest `keep` snapshots refers to.
+        """Keys and sizes that none of the newest `keep` snapshots refers to; reports of others are among them.
 
         Specs, journals and receipts of shards that are listed stay: they make the shards auditable and replayable.
         Raises UsageError unless at least one snapshot is kept.
@@ -337,6 +338,9 @@ class Lake:
         out = []
         for key, size in self.store.list(""):
             top, _, rest = key.partition("/")
+            number = rest.partition("/")[0]
+            if top == "reports" and number.isdigit() and int(number) not in numbers[-keep:]:
+                out.append((key, size))
             if top not in _COLLECTED:
                 continue
             parts = {Path(part).stem for part in rest.split("/")}

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -216,6 +217,22 @@ def _spec_files(lake: Lake) -> set[str]:
     return {key for key, _ in lake.store.list("") if key != "lake.json"}
 
 
+def test_some_columns_of_a_table_are_those_of_the_whole(lake: Lake) -> None:
+    entry = finish(lake, "Weather").tables["retrieval_pairs"]
+    some = lake.table(entry, RetrievalPair, ["query", "id", "no such column"])
+    assert some.column_names == ["id", "query"]
+    assert some.equals(lake.table(entry, RetrievalPair).select(["id", "query"]))
+
+
+def test_when_files_were_written(lake: Lake) -> None:
+    began = time.time()
+    lake.store.write("specs/x/a.json", b"1")
+    ((key, written),) = lake.store.written("specs")
+    assert key == "specs/x/a.json"
+    assert began - 2 < written < time.time() + 2
+    assert lake.store.written("nothing") == []
+
+
 def test_garbage_is_what_no_kept_snapshot_needs(lake: Lake) -> None:
     old, kept = finish(lake, "Weather", "1"), finish(lake, "Music")
     for receipt in (old, kept):
@@ -245,8 +262,11 @@ def test_garbage_is_what_no_kept_snapshot_needs(lake: Lake) -> None:
 
 def test_garbage_of_two_kept_snapshots(lake: Lake) -> None:
     for content in "123":
-        lake.publish(draft(finish(lake, "Weather", content)), "test")
+        number = lake.publish(draft(finish(lake, "Weather", content)), "test").number
+        lake.store.write(f"reports/{number}/index.html", b"pages")
+        lake.store.write(f"reports/{number}/data/trees/0000.js", b"data")
     lake.collect_garbage(2)
+    assert {key.split("/")[1] for key, _ in lake.store.list("reports")} == {"2", "3"}
     assert lake.numbers() == [2, 3]
     assert [r.query for r in lake.rows(lake.snapshot(2), RetrievalPair)] == ["2?", "2?"]
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +73,7 @@ def test_what_cannot_be_built_is_said_and_the_last_report_stays(lake: Lake, view
     broken = small.publish(lake, {Instruction: [small.instruction(7)]})
     lake.store.delete([e.path for e in broken.entries("instructions")])
     while not viewer.state.problem:
-        os.sched_yield()
+        time.sleep(0.02)
     assert "missing" in viewer.state.problem
     assert (viewer.state.report, viewer.state.building) == (1, False)
     assert (viewer.root / "index.html").is_file()
@@ -83,7 +84,7 @@ def test_only_files_of_the_report_are_served_and_only_to_this_machine(
 ) -> None:
     small.publish(lake, small.rows())
     while viewer.state.report != 1:
-        os.sched_yield()
+        time.sleep(0.02)
     found = httpx.get(f"{server.url}/index.html")
     assert found.status_code == 200
     assert "connect-src 'self'" in found.headers["content-security-policy"]

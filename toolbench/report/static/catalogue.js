@@ -33,7 +33,7 @@
     if (!all.length) return el("p", { class: "soft" }, "It takes no parameters.");
     const heads = ["Name", "Type", "Where", "Description", "Default"].map((name) => el("th", { scope: "col" }, name));
     const rows = all.map(([name, type, required, where, about, usual]) => el("tr", {},
-      el("th", { scope: "row" }, name || "the whole body", required && el("span", { class: "tag" }, "required")), el("td", {}, type),
+      el("th", { scope: "row" }, name || "the whole body", " ", required && el("span", { class: "tag" }, "required")), el("td", {}, type),
       el("td", {}, where), el("td", { class: "wide", dir: "auto" }, text(about)), el("td", {}, text(usual))));
     return el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Parameters" }, el("table", {},
       el("caption", { class: "sr" }, "Parameters"), el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows)));
