@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from workshop import Factory
 from toolbench.lake import Lake
 from toolbench.records import Api, ApiCall, Conversation, Instruction, Record, Solution
 from toolbench.report import build
+from toolbench.report.agreement import differences
+from toolbench.tooleval.agreement import Item, compare
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -282,3 +285,34 @@ def test_pages_and_python_name_the_same_files(page: "Page", report: Path) -> Non
         ["https://example.org/a.js", "data/../../a.js", "/etc/passwd", "data/trees/0000.js?x", "javascript:alert(1)"],
     )
     assert refused == [0] * 5
+
+
+def test_the_policy_holds_for_pages_opened_from_files(chromium: "Browser", report: Path, tmp_path: Path) -> None:
+    shutil.copytree(report, tmp_path / "copy")
+    index = tmp_path / "copy" / "solutions.html"
+    inline = "<script>window.pwned=1</script><img src=x onerror='window.pwned=2'><style>h1{color:rgb(1,2,3)}</style>"
+    elsewhere = (
+        "<script src='https://example.org/a.js'></script><script src='data:text/javascript,window.pwned=3'></script>"
+    )
+    index.write_text(index.read_text().replace("<h1>", f"{inline}<h1>"))
+    context = chromium.new_context(offline=True)
+    page = context.new_page()
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text) if message.type == "error" else None)
+    page.goto(index.as_uri())
+    found(page, "4")  # its own scripts and data have run
+    assert page.evaluate("window.pwned") is None
+    assert page.evaluate("getComputedStyle(document.querySelector('h1')).color") != "rgb(1, 2, 3)"
+    assert sum("Content Security Policy" in text for text in refused) >= 4
+    context.close()
+
+
+def test_pages_that_are_one_file_have_their_style_and_no_other(page: "Page", tmp_path: Path) -> None:
+    item = Item("q1", {"anna": "solved"}, {"gpt": "unsolved"}, instruction=small.EVIL, answer=small.EVIL)
+    made = differences([item], compare([item], "pass"), small.EVIL)
+    path = tmp_path / "judges.html"
+    path.write_text(made)
+    page.goto(path.as_uri())
+    assert page.evaluate("getComputedStyle(document.querySelector('main')).maxWidth") == "1088px"
+    assert page.evaluate("window.pwned") is None
+    assert "unsafe-inline" not in made
