@@ -291,9 +291,7 @@ def test_the_policy_holds_for_pages_opened_from_files(chromium: "Browser", repor
     shutil.copytree(report, tmp_path / "copy")
     index = tmp_path / "copy" / "solutions.html"
     inline = "<script>window.pwned=1</script><img src=x onerror='window.pwned=2'><style>h1{color:rgb(1,2,3)}</style>"
-    elsewhere = (
-        "<script src='https://example.org/a.js'></script><script src='data:text/javascript,window.pwned=3'></script>"
-    )
+    inline += "<script src='https://example.org/a.js'></script><script src='data:,window.pwned=3'></script>"
     index.write_text(index.read_text().replace("<h1>", f"{inline}<h1>"))
     context = chromium.new_context(offline=True)
     page = context.new_page()
