@@ -10,6 +10,7 @@ from toolbench.report.agreement import Compared
 from toolbench.report.changes import changes
 from toolbench.report.evaluation import evaluations
 from toolbench.report.instructions import statistics
+from toolbench.report.pass_rates import PassRates
 from toolbench.report.reading import readable
 from toolbench.report.retrieval import Retriever, retriever
 from toolbench.report.samples import INSTRUCTIONS_PER_GROUP, sample_instructions
@@ -93,7 +94,7 @@ def _snapshot(lake: Lake, number: int | None) -> Snapshot:
 
 
 def _overview(lake: Lake, snapshot: Snapshot, site: Site, made_by: Table, found: Retriever) -> Path:
-    rates = overview.PassRates(lake, snapshot)
+    rates = PassRates(lake, snapshot)
     runs = overview.latest_runs(lake, snapshot)
     has = {name: bool(snapshot.rows(name)) for name in ("rejects", "solutions", "api_calls")}
     split = overview.splits(lake, snapshot)
