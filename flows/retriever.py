@@ -1,4 +1,4 @@
-"""train-retriever: the API retriever, trained again when its pairs or its corpus have changed."""
+"""train-retriever: the API retriever, trained again when what its weights rest on has changed, else only indexed."""
 
 import base64
 import json
@@ -10,11 +10,11 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.parameters import Options, run_name
 from flows.stage import Done, carry_out
-from tasks.train import choose_retriever_shard, train_retriever_shard
+from tasks.train import choose_retriever_shard, index_retriever_shard, train_retriever_shard
 from toolbench import night
 from toolbench.lake import Draft, Lake, ModelEntry, Outcome, Snapshot
 from toolbench.progress import Counter
-from toolbench.retriever import NEWEST, Chosen, finished, specification
+from toolbench.retriever import INDEX, MODEL, NEWEST, Chosen, finished, specification
 from toolbench.retriever.evaluation import plot, rows
 from toolbench.settings import Settings
 
@@ -41,7 +41,7 @@ def train(lake: Lake, draft: Draft, settings: Settings) -> Draft:
     if not view.rows("retrieval_pairs"):
         counter.finish("no retrieval pairs")
         return draft
-    spec = specification(view, settings)
+    spec = specification(lake, view, settings)
     newest = view.models.get(NEWEST)
     account = night.of(lake, settings)
     if account and account.late() and (newest is None or newest.spec != spec) and finished(lake, spec) is None:
@@ -52,6 +52,8 @@ def train(lake: Lake, draft: Draft, settings: Settings) -> Draft:
     reused = finished(lake, spec) is not None
     if newest is not None and newest.spec == spec:
         entry, note = newest, "unchanged"
+        if (index := _index(lake, view, counter)) is not None:
+            draft.models[INDEX], note = index, "indexed"
     else:
         entry, note = _trained(lake, draft, view, settings, spec, counter)
     counter.finish(note)
@@ -75,6 +77,14 @@ def _trained(
         get_run_logger().warning("%s", chosen.decision.sentence())
     note = "" if chosen.decision.promoted else f"{chosen.decision.previous} goes on serving"
     return chosen.models[NEWEST], note or ("unchanged" if trained else "")
+
+
+def _index(lake: Lake, view: Snapshot, counter: Counter) -> ModelEntry | None:
+    """The index for the model that serves, if APIs have changed since it was made."""
+    if MODEL not in view.models:
+        return None
+    made = index_retriever_shard(lake, view, view.models[MODEL], counter).entry
+    return made if made != view.models.get(INDEX) else None
 
 
 def _show(chosen: Chosen) -> None:

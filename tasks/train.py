@@ -1,4 +1,4 @@
-"""Train the retriever, and choose which one serves: a task each, since one model is one piece of work."""
+"""Train the retriever, choose which one serves, index for it: a task each, since one model is one piece of work."""
 
 from prefect import task
 from prefect.tasks import exponential_backoff
@@ -7,7 +7,7 @@ from tasks.shard import may_pass
 from toolbench.encoder import Progress
 from toolbench.lake import Lake, ModelEntry, Snapshot
 from toolbench.progress import Counter
-from toolbench.retriever import Chosen, choose, train_in_lake
+from toolbench.retriever import Chosen, Indexed, choose, index_in_lake, train_in_lake
 from toolbench.settings import Settings
 
 
@@ -35,6 +35,18 @@ def choose_retriever_shard(
 ) -> Chosen:
     """Which model serves from now on, by figures, with its index over all APIs of `view`."""
     return choose(lake, view, newest, settings, _telling(counter))
+
+
+@task(
+    name="index retriever",
+    task_run_name="index retriever",
+    retries=2,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_condition_fn=may_pass,
+)
+def index_retriever_shard(lake: Lake, view: Snapshot, model: ModelEntry, counter: Counter) -> Indexed:
+    """The index of all APIs of `view` for a model: only what changed is encoded."""
+    return index_in_lake(lake, view, model, _telling(counter))
 
 
 def _telling(counter: Counter) -> Progress:

@@ -13,6 +13,9 @@ _DESCRIPTION_LIMIT = 512
 _PARAMETER_LIMIT = 80
 _KEYS_LIMIT = 24
 _KEYS_DEPTH = 4
+_ABOUT_LIMIT = 300
+_COUNTS = {"category": 1, "tool": 2, "name": 2, "description": 3, "required": 1, "optional": 1, "returned": 1}
+"""How often each part of an API stands in what BM25 reads."""
 
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 
@@ -27,16 +30,33 @@ def document(api: Api) -> str:
     What tells APIs apart stands first, because an encoder cuts at a number of tokens. Credentials are left out: no
     user asks for them. The parts are those that ToolBench's retriever encodes.
     """
+    return TEMPLATE.render(**_parts(api))
+
+
+def words(api: Api, about: str = "") -> str:
+    """The API as BM25 reads it; `about` is its tool's description.
+
+    The same parts, but what names and describes the API stands there more than once: so its words weigh more than those
+    of parameters and response keys (BM25 over weighted fields, Robertson, Zaragoza and Taylor 2004). The order says
+    nothing.
+    """
+    parts = _parts(api)
+    texts = [parts[name] if isinstance(parts[name], str) else "; ".join(parts[name]) for name in _COUNTS]
+    counted = [text for text, count in zip(texts, _COUNTS.values(), strict=True) for _ in range(count)]
+    return "\n".join(text for text in (*counted, _plain(about, _ABOUT_LIMIT)) if text)
+
+
+def _parts(api: Api) -> dict[str, Any]:
     shown = [p for p in api.parameters if not p.secret]
-    return TEMPLATE.render(
-        category=_plain(api.category.replace("_", " "), 80),
-        tool=_plain(api.tool, 80),
-        name=_plain(api.name, 120),
-        description=_plain(api.description, _DESCRIPTION_LIMIT),
-        required=[_described(p) for p in shown if p.required],
-        optional=[_described(p) for p in shown if not p.required],
-        returned=_returned(api),
-    )
+    return {
+        "category": _plain(api.category.replace("_", " "), 80),
+        "tool": _plain(api.tool, 80),
+        "name": _plain(api.name, 120),
+        "description": _plain(api.description, _DESCRIPTION_LIMIT),
+        "required": [_described(p) for p in shown if p.required],
+        "optional": [_described(p) for p in shown if not p.required],
+        "returned": _returned(api),
+    }
 
 
 def _plain(text: str, limit: int) -> str:

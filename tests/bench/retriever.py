@@ -3,7 +3,8 @@
 With `shared/data` beside the repository. Every API of the crawl is encoded once, which takes long on a CPU; embeddings
 are kept in the lake, so that a second run, or one after a kill, goes on from there. Queries are those of
 `test_instruction`. Printed: what was encoded, then one table with the wall and CPU time of a search after encoding, and
-the memory that the loaded index takes.
+the memory that the loaded index takes. How good the search is, `toolbench retriever eval --corpus` says over the same
+lake.
 """
 
 import argparse
@@ -13,18 +14,19 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from toolbench.catalogue import Holdout, read
-from toolbench.documents import document
-from toolbench.encoder import Encoder
+from toolbench.encoder import Encoder, Floats
 from toolbench.lake import Lake
-from toolbench.retriever import Bm25Index, EmbeddingCache, Index, fuse, identity
+from toolbench.retriever import Bm25Index, Corpus, Dense, EmbeddingCache, Hybrid, Index, Searcher, identity
+from toolbench.retriever.sentences import sentences
+from toolbench.settings import FusionSettings
 
-TOP, DEPTH = 5, 100
+TOP = 5
 
 
 def main() -> None:
@@ -33,74 +35,80 @@ def main() -> None:
     beside = Path(__file__).parents[3] / "shared" / "data"
     parser.add_argument("data", nargs="?", type=Path, default=beside, help="folder with the real data")
     parser.add_argument("--lake", type=Path, required=True, help="where embeddings and index are kept")
-    parser.add_argument("--max-tokens", type=int, default=128, help="fewer encode faster; search takes as long")
+    parser.add_argument("--model", default="minilm", help="the encoder: minilm or a folder")
+    parser.add_argument("--max-tokens", type=int, help="fewer encode faster; search takes as long")
     parser.add_argument("--measure", action="store_true", help="only measure what was made before")
     arguments = parser.parse_args()
     folder = arguments.lake / "bench"
     if not arguments.measure:
-        make(arguments.data, Lake(str(arguments.lake)), arguments.max_tokens, folder)
+        make(arguments.data, Lake(str(arguments.lake)), Encoder.load(arguments.model, arguments.max_tokens), folder)
         subprocess.run([sys.executable, __file__, "--measure", "--lake", str(arguments.lake)], check=True)
         return
     measure(folder)
 
 
-def make(data: Path, lake: Lake, max_tokens: int, folder: Path) -> None:
-    """Encode the crawl and the queries, and save the indexes."""
-    apis = read(str(data / "toolenv.tar.gz"), holdout=Holdout()).apis
-    corpus = {api.id: document(api) for api in apis}
-    encoder = Encoder.load("minilm", max_tokens)
+def make(data: Path, lake: Lake, encoder: Encoder, folder: Path) -> None:
+    """Encode the crawl and the queries with their sentences, and save the indexes."""
+    catalogue = read(str(data / "toolenv.tar.gz"), holdout=Holdout())
+    corpus = Corpus.of(catalogue.apis, catalogue.tools)
+    documents = list(corpus.documents.values())
     cache = EmbeddingCache(lake, identity(encoder))
-    made = cache.embed(
-        encoder, list(corpus.values()), lambda _, n, total: print(f"\r{n:,}/{total:,}", end="", flush=True)
-    )
+    made = cache.embed(encoder, documents, lambda _, n, total: print(f"\r{n:,}/{total:,}", end="", flush=True))
     print(f"\r{len(corpus):,} documents: encoded {made.encoded:,}, reused {made.reused:,}")
-    changed = [f"{text} (new)" if n % 100 == 0 else text for n, text in enumerate(corpus.values())]
+    changed = [f"{text} (new)" if n % 100 == 0 else text for n, text in enumerate(documents)]
     again = cache.embed(encoder, changed)
     print(f"after a change of 1%: encoded {again.encoded:,}, reused {again.reused:,}")
-    Index(list(corpus), made.vectors).save(folder / "index")
-    Bm25Index.build(list(corpus), list(corpus.values())).save(folder / "bm25")
-    texts = [
+    Index(list(corpus.documents), made.vectors).save(folder / "index")
+    Bm25Index.of(corpus.words).save(folder / "bm25")
+    queries = [
         query[0] if isinstance(query, list) else query
         for path in sorted((data / "test_instruction").glob("*.json"))
         for query in (entry["query"] for entry in json.loads(path.read_text(encoding="utf-8")))
     ]
-    np.save(folder / "queries.npy", cache.embed(encoder, texts).vectors)
-    (folder / "queries.json").write_text(json.dumps(texts), encoding="utf-8")
+    texts = [text for query in queries for text in (query, *sentences(query))]
+    np.save(folder / "texts.npy", cache.embed(encoder, texts).vectors)
+    (folder / "texts.json").write_text(json.dumps({"queries": queries, "texts": texts}), encoding="utf-8")
 
 
 def measure(folder: Path) -> None:
     """Print the table."""
-    queries, texts = np.load(folder / "queries.npy"), json.loads((folder / "queries.json").read_text())
+    said = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
+    vectors = dict(zip(said["texts"], np.load(folder / "texts.npy"), strict=True))
+    queries: list[str] = said["queries"]
+
+    def embed(texts: Sequence[str]) -> Floats:
+        return np.stack([vectors[text] for text in texts])
+
     before = memory()
     index = Index.load(folder / "index")
-    plain = Index(index.api_ids, index.embeddings)
-    index.search(queries[:1], TOP)
+    index.search(embed(queries[:1]), TOP)
     loaded = memory() - before
     before = memory()
     words = Bm25Index.load(folder / "bm25")
-    words.rank(texts[:1], TOP)
+    words.rank(queries[:1], TOP)
     loaded_words = memory() - before
-
-    def hybrid(n: int) -> object:
-        dense, _ = index.search(queries[n : n + 1], DEPTH)
-        return fuse([dense[0], words.rank([texts[n]], DEPTH)[0].api_ids], (1, 1), 60, TOP)
-
-    for n in range(0, len(texts), 10):
-        assert index.search(queries[n : n + 1], TOP)[0] == plain.search(queries[n : n + 1], TOP)[0]
-    print(f"{len(index):,} APIs, {index.embeddings.shape[1]} dimensions, {len(texts)} queries, {TOP} best")
+    plain = Index(index.api_ids, index.embeddings)
+    for query in queries[::10]:
+        assert index.search(embed([query]), TOP)[0] == plain.search(embed([query]), TOP)[0]
+    dense = Dense(embed, index)
+    searchers: dict[str, tuple[Searcher, float]] = {
+        "model": (dense, loaded),
+        "model, all dimensions": (Dense(embed, plain), loaded),
+        "BM25": (words, loaded_words),
+        "hybrid": (Hybrid(dense, words, FusionSettings()), loaded + loaded_words),
+    }
+    print(f"{len(index):,} APIs, {index.embeddings.shape[1]} dimensions, {len(queries)} queries, {TOP} best")
     print(f"{'search':28s} {'p50 ms':>8s} {'p99 ms':>8s} {'CPU p50':>8s} {'CPU p99':>8s} {'MB':>6s}")
-    row("embeddings, half first", lambda n: index.search(queries[n : n + 1], TOP), len(texts), loaded)
-    row("embeddings, all", lambda n: plain.search(queries[n : n + 1], TOP), len(texts), loaded)
-    row("BM25", lambda n: words.rank([texts[n]], TOP), len(texts), loaded_words)
-    row("hybrid", hybrid, len(texts), loaded + loaded_words)
+    for name, (searcher, megabytes) in searchers.items():
+        row(name, searcher, queries, megabytes)
 
 
-def row(name: str, search: Callable[[int], object], count: int, megabytes: float) -> None:
+def row(name: str, searcher: Searcher, queries: Sequence[str], megabytes: float) -> None:
     """Measure one kind of search, query by query."""
     walls, cpus = [], []
-    for n in range(count):
+    for query in queries:
         wall, cpu = time.perf_counter(), time.process_time()
-        search(n)
+        searcher.rank([query], TOP)
         walls.append(1000 * (time.perf_counter() - wall))
         cpus.append(1000 * (time.process_time() - cpu))
     figures = [statistics.median(walls), np.quantile(walls, 0.99), statistics.median(cpus), np.quantile(cpus, 0.99)]

@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from toolbench.documents import document
+from toolbench.documents import document, words
 from toolbench.records import Api, Parameter
 
 
@@ -78,3 +78,19 @@ def test_long_texts_are_cut() -> None:
         response_example=json.dumps({f"key{i}": 1 for i in range(1000)}),
     )
     assert len(document(huge)) < 1500
+
+
+def test_what_names_an_api_weighs_more_than_its_parameters_for_bm25() -> None:
+    api = _api(
+        parameters=[_parameter("city", description="Where"), _parameter("key", secret=True)],
+        response_example=json.dumps({"low": 1}),
+    )
+    said = words(api, "<p>Weather  of the world</p>")
+    counts = {w: said.count(w) for w in ("Climate", "Sky", "Get forecast", "of a place", "city", "low", "of the world")}
+    assert counts == {
+        "Climate": 1, "Sky": 2, "Get forecast": 2, "of a place": 3, "city": 1, "low": 1, "of the world": 1,
+    }  # fmt: skip
+    assert "key" not in said
+    assert "<p>" not in said
+    assert set(words(api).split()) <= set(said.split())
+    assert words(_api(category="", tool="", name="", description="")) == ""

@@ -4,15 +4,15 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolbench.documents import document
 from toolbench.errors import SourceError, UsageError
 from toolbench.lake import Lake, Snapshot
-from toolbench.records import Api, Instruction, RetrievalPair
+from toolbench.records import Api, Instruction, RetrievalPair, Tool
 
 if TYPE_CHECKING:
-    from toolbench.retriever import Queries
+    from toolbench.retriever import Corpus, Queries
 
 CANDIDATES, LAKE = "candidates", "lake"
 Find = Callable[[str, str, str], Api | None]
@@ -23,8 +23,7 @@ class Case:
     """What searchers are measured on."""
 
     queries: "Queries"
-    corpus: dict[str, str]
-    """API id → document."""
+    corpus: "Corpus"
     unusable: int
     """Queries left out: no text, or no relevant API."""
     candidates: frozenset[str]
@@ -33,49 +32,67 @@ class Case:
     """Relevant APIs that the corpus does not have: they count as missed."""
 
 
-def case_of(lake: Lake, snapshot: Snapshot, queries: str | None, corpus: str | None) -> Case:
+def case_of(lake: Lake, snapshot: Snapshot, queries: str | None, corpus: str | None, tools: str | None = None) -> Case:
     """The held-out queries of the lake, or those of files, over a corpus.
+
+    Where the files' own APIs are searched, `tools` is a catalogue that knows their tools' descriptions.
 
     Raises UsageError or SourceError, naming the file, for what cannot be read.
     """
-    from toolbench.retriever import Queries
+    from toolbench.retriever import Queries, corpus_of
     from toolbench.retriever.layout import is_layout
 
+    if tools is not None and (queries is None or corpus not in (None, CANDIDATES)):
+        raise UsageError("With --tools the queries' own APIs are searched: give --queries, and no --corpus.")
     if queries is None:
         if corpus not in (None, LAKE):
             raise UsageError(f"The lake's own queries are searched for in the lake, not in {corpus}: give --queries.")
         held_out = [p for p in lake.rows(snapshot, RetrievalPair) if p.split != "train"]
-        found = {api.id: document(api) for api in lake.rows(snapshot, Api)}
-        return _checked(Case(Queries.of(held_out), found, 0, frozenset(found), 0), f"the lake {lake.uri}")
+        found = corpus_of(lake, snapshot)
+        return _checked(Case(Queries.of(held_out), found, 0, frozenset(found.words), 0), f"the lake {lake.uri}")
     path = Path(queries)
     if not path.exists():
         raise UsageError(f"The queries {queries} are not there: give a folder or file in ToolBench's layout.")
-    if path.is_dir() and is_layout(path):
-        return _checked(_of_layout(path, _corpus(lake, snapshot, corpus)), queries)
-    return _checked(_of_instructions(path, _corpus(lake, snapshot, corpus)), queries)
+    read = _of_layout if path.is_dir() and is_layout(path) else _of_instructions
+    about = _catalogue(tools).tools if tools is not None else ()
+    return _checked(read(path, _searched(lake, snapshot, corpus), about), queries)
 
 
 def _checked(case: Case, where: str) -> Case:
     if not len(case.queries):
         raise SourceError(f"There is no query with a relevant API in {where}: nothing can be measured.")
-    if not case.corpus:
+    if not len(case.corpus):
         raise SourceError("The corpus holds no API: there is nothing to search.")
     return case
 
 
-def _corpus(lake: Lake, snapshot: Snapshot, corpus: str | None) -> list[Api] | None:
-    """The APIs to search; None for those of the queries' own files."""
+class Searched(NamedTuple):
+    """APIs to search, and tools whose descriptions are known."""
+
+    apis: Sequence[Api]
+    tools: Sequence[Tool]
+
+
+def _searched(lake: Lake, snapshot: Snapshot, corpus: str | None) -> Searched | None:
+    """The APIs of the lake or of a catalogue; None for those of the queries' own files."""
     if corpus in (None, CANDIDATES):
         return None
     if corpus == LAKE:
-        return list({api.id: api for api in lake.rows(snapshot, Api)}.values())
+        return Searched(
+            list({api.id: api for api in lake.rows(snapshot, Api)}.values()), list(lake.rows(snapshot, Tool))
+        )
+    return _catalogue(str(corpus))
+
+
+def _catalogue(source: str) -> Searched:
     from toolbench.catalogue import Holdout, read
 
-    return list(read(str(corpus), holdout=Holdout()).apis)
+    found = read(source, holdout=Holdout())
+    return Searched(found.apis, found.tools)
 
 
-def _of_instructions(path: Path, corpus: list[Api] | None) -> Case:
-    """ToolBench's test files: each file's name says group and split."""
+def _of_instructions(path: Path, corpus: Searched | None, about: Sequence[Tool] = ()) -> Case:
+    """ToolBench's test files: each file's name says group and split. `about` are the tools of the files' own APIs."""
     from toolbench.catalogue import Lookup, apis_of_instructions
     from toolbench.instructions import native
 
@@ -87,30 +104,31 @@ def _of_instructions(path: Path, corpus: list[Api] | None) -> Case:
     find = Lookup(apis).find
     rows = [row for label, found in entries.items() for row in native.instructions(found, label, find)]
     total = sum(map(len, entries.values()))
-    return _case([r for r in rows if r.relevant], total, {a.id: a for a in apis}, corpus)
+    return _case([r for r in rows if r.relevant], total, Searched(apis, about), corpus)
 
 
-def _case(rows: Sequence[Instruction], total: int, own: dict[str, Api], corpus: list[Api] | None) -> Case:
-    from toolbench.retriever import Queries
+def _case(rows: Sequence[Instruction], total: int, files: Searched, corpus: Searched | None) -> Case:
+    from toolbench.retriever import Corpus, Queries
 
-    known, name = _naming(own.values(), corpus)
+    own = {api.id: api for api in files.apis}
+    known, name = Corpus.of(*(corpus or files)), _naming(corpus)
     queries = Queries({}, {})
     for row in rows:
         queries.add(row.id, row.text, [name(own[i]) for i in row.relevant], row.group, row.split)
-    candidates = frozenset(name(api) for api in own.values()) & known.keys()
+    candidates = frozenset(name(api) for api in own.values()) & known.words.keys()
     return Case(queries, known, total - len(rows), candidates, _absent(queries, known))
 
 
-def _of_layout(folder: Path, corpus: list[Api] | None) -> Case:
+def _of_layout(folder: Path, corpus: Searched | None, about: Sequence[Tool] = ()) -> Case:
     """A folder of retrieval data: its test queries, else its training queries are no measure and are refused."""
-    from toolbench.retriever import Queries
+    from toolbench.retriever import Corpus, Queries
     from toolbench.retriever.layout import read
 
     data = read(folder)
     if not data.test.queries:
         raise SourceError(f"{folder} has no test.query.txt: what was trained on is no measure.")
     own = apis_of_documents(data.documents)
-    known, name = _naming(own.values(), corpus)
+    known, name = Corpus.of(*(corpus or Searched(list(own.values()), about))), _naming(corpus)
     queries, unusable = Queries({}, {}), 0
     for qid, text in data.test.queries.items():
         relevant = [name(own[i]) for i in data.test.relevant.get(qid, []) if i in own]
@@ -118,7 +136,7 @@ def _of_layout(folder: Path, corpus: list[Api] | None) -> Case:
             queries.add(str(qid), text, relevant, "", "")
         else:
             unusable += 1
-    candidates = frozenset(name(api) for api in own.values()) & known.keys()
+    candidates = frozenset(name(api) for api in own.values()) & known.words.keys()
     return Case(queries, known, unusable, candidates, _absent(queries, known))
 
 
@@ -134,23 +152,27 @@ def apis_of_documents(documents: dict[int, dict[str, Any]]) -> dict[int, Api]:
 _NAMES = ("category_name", "tool_name", "api_name")
 
 
-def _naming(own: Iterable[Api], corpus: list[Api] | None) -> tuple[dict[str, str], Callable[[Api], str]]:
-    """The documents to search, and what an API of the queries' files is called among them."""
+def _naming(corpus: Searched | None) -> Callable[[Api], str]:
+    """What an API of the queries' files is called among those that are searched."""
     if corpus is None:
-        return {api.id: document(api) for api in own}, lambda api: api.id
+        return lambda api: api.id
     from toolbench.catalogue import Lookup
 
-    find = Lookup(corpus).find
+    find = Lookup(corpus.apis).find
 
     def name(api: Api) -> str:
         there = find(api.category, api.tool, api.name)
         return there.id if there else f"absent/{api.id}"
 
-    return {api.id: document(api) for api in corpus}, name
+    return name
 
 
-def _absent(queries: "Queries", corpus: dict[str, str]) -> int:
-    return len({i for relevant in queries.relevant.values() for i in relevant} - corpus.keys())
+def _documents(apis: Iterable[Api]) -> dict[str, str]:
+    return {api.id: document(api) for api in apis}
+
+
+def _absent(queries: "Queries", corpus: "Corpus") -> int:
+    return len({i for relevant in queries.relevant.values() for i in relevant} - corpus.words.keys())
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +196,12 @@ def training_of(lake: Lake, snapshot: Snapshot, pairs: str | None, corpus: str |
     "relevant": [[category, tool, API], …]}`, whose APIs are described by `corpus`. Raises UsageError or SourceError.
     """
     if pairs is None:
-        found = {api.id: document(api) for api in lake.rows(snapshot, Api)}
+        found = _documents(lake.rows(snapshot, Api))
         return Training(list(lake.rows(snapshot, RetrievalPair)), found, found, 0)
     path = Path(pairs)
     if not path.exists():
         raise UsageError(f"The pairs {pairs} are not there: give a folder or file in ToolBench's layout.")
-    apis = _corpus(lake, snapshot, corpus)
+    apis = _searched(lake, snapshot, corpus)
     made = _pairs_of_layout(path, apis) if path.is_dir() else _pairs_of_file(path, apis)
     if test is not None:
         held = _held_out(Path(test), apis)
@@ -193,12 +215,12 @@ def _training(pairs: list[RetrievalPair], corpus: dict[str, str], unusable: int,
     return Training(pairs, corpus, {i: text for i, text in corpus.items() if i in ids}, unusable)
 
 
-def _pairs_of_layout(folder: Path, corpus: list[Api] | None) -> Training:
+def _pairs_of_layout(folder: Path, corpus: Searched | None) -> Training:
     from toolbench.retriever.layout import read
 
     data = read(folder)
     own = apis_of_documents(data.documents)
-    known, name = _naming(own.values(), corpus)
+    known, name = _documents(corpus.apis if corpus else own.values()), _naming(corpus)
     pairs: list[RetrievalPair] = []
     wanted = 0
     for part, split in ((data.train, "train"), (data.test, "instruction")):
@@ -209,7 +231,7 @@ def _pairs_of_layout(folder: Path, corpus: list[Api] | None) -> Training:
     return _training(pairs, known, wanted - len(pairs))
 
 
-def _pairs_of_file(path: Path, corpus: list[Api] | None) -> Training:
+def _pairs_of_file(path: Path, corpus: Searched | None) -> Training:
     from toolbench.catalogue import Lookup, apis_of_instructions
     from toolbench.instructions import native
 
@@ -218,13 +240,12 @@ def _pairs_of_file(path: Path, corpus: list[Api] | None) -> Training:
         apis = apis_of_instructions(entries).apis
         rows = native.instructions(entries, path.stem, Lookup(apis).find)
         own = {a.id: a for a in apis}
-        known, name = _naming(apis, corpus)
+        known, name = _documents(corpus.apis if corpus else apis), _naming(corpus)
         found = [(r.id, r.text, [name(own[i]) for i in r.relevant], str(r.group)) for r in rows]
     else:
         if corpus is None:
             raise UsageError(f"The pairs {path} only name their APIs: say with --corpus where these are described.")
-        known, name = _naming([], corpus)
-        find = Lookup(corpus).find
+        known, find = _documents(corpus.apis), Lookup(corpus.apis).find
         found = [_named(entry, number, find, path) for number, entry in enumerate(entries)]
     pairs: list[RetrievalPair] = []
     for query_id, text, relevant, group in found:
@@ -245,16 +266,17 @@ def _named(entry: dict[str, Any], number: int, find: Find, path: Path) -> tuple[
     return f"{path.stem}/{entry.get('query_id', number)}", text, ids, f"I{groups[1]}" if groups else ""
 
 
-def _held_out(path: Path, corpus: list[Api] | None) -> Training:
+def _held_out(path: Path, corpus: Searched | None) -> Training:
     """The pairs of test files, none of them of split `train`."""
     case = _of_instructions(path, corpus)
+    documents = case.corpus.documents
     splits = {i: split for split, ids in case.queries.slices.get("split", {}).items() for i in ids}
     groups = {i: group for group, ids in case.queries.slices.get("group", {}).items() for i in ids}
     pairs: list[RetrievalPair] = []
     for query_id, text in case.queries.texts.items():
-        known = sorted(i for i in case.queries.relevant[query_id] if i in case.corpus)
-        pairs += _pairs(query_id, text, known, case.corpus, groups[query_id], splits[query_id])
-    return _training(pairs, case.corpus, case.unusable + case.absent, case.candidates)
+        known = sorted(i for i in case.queries.relevant[query_id] if i in documents)
+        pairs += _pairs(query_id, text, known, documents, groups[query_id], splits[query_id])
+    return _training(pairs, documents, case.unusable + case.absent, case.candidates)
 
 
 def _pairs(

@@ -18,7 +18,7 @@ from toolbench.records import Api
 from toolbench.settings import Settings
 
 if TYPE_CHECKING:
-    from toolbench.retriever import Searcher
+    from toolbench.retriever import Corpus, Searcher
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Search, measure, index and train the retriever.")
 app.command()(train)
@@ -77,6 +77,9 @@ def evaluate(
         str | None,
         typer.Option(help="What is searched: candidates (the queries' own APIs), lake, or a catalogue's path."),
     ] = None,
+    tools: Annotated[
+        str | None, typer.Option(help="A catalogue that describes the tools of candidates, whose files do not.")
+    ] = None,
     model: Annotated[list[str] | None, typer.Option(help=f"May be repeated: {_MODELS}. Without: bm25.")] = None,
     plot: Annotated[Path | None, typer.Option(help="An SVG or PNG file for bars of NDCG@5.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all figures and intervals.")] = False,
@@ -95,7 +98,7 @@ def evaluate(
     names = list(dict.fromkeys(model or ["bm25"]))
     own = queries is None or corpus == "lake" or any("serving" in n or n == "hybrid" for n in names)
     snapshot = published(opened, None) if own else Snapshot()
-    case = case_of(opened, snapshot, queries, corpus)
+    case = case_of(opened, snapshot, queries, corpus, tools)
     measured: dict[str, Any] = {}
     for name in names:
         searcher = _made(opened, snapshot, name, settings, case.corpus)
@@ -152,24 +155,24 @@ def _of_lake(lake: Lake, snapshot: Snapshot, model: str, settings: Settings) -> 
             yield both
     else:
         corpus = corpus_of(lake, snapshot)
-        if not corpus:
+        if not len(corpus):
             raise ToolbenchError(f"The lake {lake.uri} has no APIs to search: run `toolbench refresh` first.")
         yield _made(lake, snapshot, model, settings, corpus)
 
 
-def _made(lake: Lake, snapshot: Snapshot, model: str, settings: Settings, corpus: dict[str, str]) -> "Searcher":
+def _made(lake: Lake, snapshot: Snapshot, model: str, settings: Settings, corpus: "Corpus") -> "Searcher":
     """A searcher over a corpus that need not be the lake's."""
     from toolbench.retriever.lexical import Bm25Index
 
     if model == "bm25":
-        return Bm25Index.build(list(corpus), list(corpus.values()))
+        return Bm25Index.of(corpus.words)
     name = "serving" if model == "hybrid" else model.removeprefix("hybrid:")
-    dense = _dense(lake, snapshot, name, settings, corpus)
+    dense = _dense(lake, snapshot, name, settings, corpus.documents)
     if name == model:
         return dense
     from toolbench.retriever import Hybrid
 
-    return Hybrid(dense, Bm25Index.build(list(corpus), list(corpus.values())), settings.fusion)
+    return Hybrid(dense, Bm25Index.of(corpus.words), settings.fusion)
 
 
 def _dense(lake: Lake, snapshot: Snapshot, name: str, settings: Settings, corpus: dict[str, str]) -> "Searcher":

@@ -50,13 +50,13 @@ def _in_lake(lake: str | None) -> None:
     settings = o.settings(lake=lake)
     opened = Lake(settings.lake)
     snapshot = published(opened, None)
-    spec = specification(snapshot, settings)
+    spec = specification(opened, snapshot, settings)
     with bars() as show:
         before = finished(opened, spec)
         newest = before or train_in_lake(opened, snapshot, settings, show)
         chosen = choose(opened, snapshot, newest, settings, show)
     after = opened.publish(Draft(models=chosen.models), "train-retriever")
-    typer.echo("trained before, on the same pairs and APIs" if before else "trained")
+    typer.echo("trained before, on the same pairs" if before else "trained")
     typer.echo(chosen.decision.sentence())
     typer.echo(f"snapshot {after.number}")
 

@@ -5,6 +5,7 @@ Importing this package imports neither torch nor sentence-transformers: they loa
 
 from toolbench.encoder import Encoder
 from toolbench.retriever.config import RetrieverConfig
+from toolbench.retriever.corpus import Corpus, corpus_of
 from toolbench.retriever.embeddings import EmbeddingCache, identity
 from toolbench.retriever.evaluation import KS, Measured, Queries, compare, measure, not_worse
 from toolbench.retriever.index import Index
@@ -16,7 +17,7 @@ from toolbench.retriever.promotion import Chosen, Decision, choose, decide
 from toolbench.retriever.ranking import Ranking, Searcher, fuse
 from toolbench.retriever.refresh import MODEL, finished, specification, train_in_lake
 from toolbench.retriever.searchers import Dense, Hybrid, dense_over
-from toolbench.retriever.serving import INDEX, NEWEST, Indexed, corpus_of, index_in_lake
+from toolbench.retriever.serving import INDEX, NEWEST, Indexed, index_in_lake
 from toolbench.retriever.train import TrainResult, train
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "NEWEST",
     "Bm25Index",
     "Chosen",
+    "Corpus",
     "Decision",
     "Dense",
     "EmbeddingCache",

@@ -1,6 +1,7 @@
 """Exact search over the embeddings of API documents."""
 
 import json
+from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -67,6 +68,11 @@ class Index:
             ids.append([self.api_ids[i] for i in found])
             scores[place] = row
         return ids, scores
+
+    def products(self, query_embeddings: Floats, api_ids: Sequence[str]) -> Floats:
+        """The scores of some of the index's APIs, shape (queries, api_ids), summed in float64 as `search` does."""
+        rows = self.embeddings[[bisect_left(self.api_ids, api_id) for api_id in api_ids]]
+        return (query_embeddings.astype(np.float64) @ rows.astype(np.float64).T).astype(np.float32)
 
     def _found(
         self, queries: Floats, k: int, allowed: Mask | None

@@ -6,7 +6,7 @@ keeps its scores in a sparse matrix that is saved and mapped into memory.
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from toolbench.errors import ToolbenchError
 from toolbench.retriever.ranking import Mask, Ranking, Scores, best
+from toolbench.retriever.sentences import with_sentences
 
 if TYPE_CHECKING:
     import bm25s
@@ -38,6 +39,11 @@ class Bm25Index:
         self._retriever = retriever
 
     @classmethod
+    def of(cls, words: Mapping[str, str]) -> "Bm25Index":
+        """An index of API id → text."""
+        return cls.build(list(words), list(words.values()))
+
+    @classmethod
     def build(cls, api_ids: Sequence[str], documents: Sequence[str]) -> "Bm25Index":
         """An index of one document an API id. Raises ValueError where they do not fit each other."""
         import bm25s
@@ -58,17 +64,22 @@ class Bm25Index:
         return len(self.api_ids)
 
     def rank(self, queries: Sequence[str], k: int, allowed: Mask | None = None) -> list[Ranking]:
-        """The best k at most for each query, ties by id; an API that shares no word with a query is not found by it."""
-        return [self._ranking(words, k, allowed) for words in _words(queries)]
+        """The best k at most for each query, ties by id; an API that shares no word with a query is not found by it.
 
-    def _ranking(self, words: list[str], k: int, allowed: Mask | None) -> Ranking:
+        Of a query of several sentences, the one that suits an API best counts twice.
+        """
+        return [self._ranking(words, parts, k, allowed) for words, parts in with_sentences(queries, _words)]
+
+    def _ranking(self, words: list[str], parts: list[list[str]], k: int, allowed: Mask | None) -> Ranking:
         if self._retriever is None or not words:
             return Ranking([], [])
         scores: Scores = self._retriever.get_scores(words)
+        if found := [self._retriever.get_scores(part) for part in parts if part]:
+            scores = scores + np.maximum.reduce(found)
         if allowed is not None:
             scores = np.where(allowed, scores, np.float32(0))
-        found = [i for i in best(scores, k) if scores[i] > 0]
-        return Ranking([self.api_ids[i] for i in found], [float(scores[i]) for i in found])
+        first = [i for i in best(scores, k) if scores[i] > 0]
+        return Ranking([self.api_ids[i] for i in first], [float(scores[i]) for i in first])
 
     def save(self, folder: Path) -> None:
         """Write the index into `folder`, which is made if need be."""

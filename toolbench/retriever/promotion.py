@@ -3,16 +3,18 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from toolbench.digests import digest
 from toolbench.encoder import Encoder, Progress
 from toolbench.lake import Lake, ModelEntry, Snapshot
 from toolbench.records import RetrievalPair
+from toolbench.retriever.corpus import corpus_of
 from toolbench.retriever.embeddings import EmbeddingCache, identity
 from toolbench.retriever.evaluation import MAIN, Measured, Queries, compare, measure, not_worse
 from toolbench.retriever.index import Index
 from toolbench.retriever.lexical import Bm25Index
-from toolbench.retriever.refresh import MODEL, specification
+from toolbench.retriever.refresh import MODEL
 from toolbench.retriever.searchers import Dense, Hybrid, dense_over
-from toolbench.retriever.serving import INDEX, NEWEST, corpus_of, index_in_lake, opened
+from toolbench.retriever.serving import INDEX, NEWEST, index_in_lake, opened
 from toolbench.settings import Settings
 from toolbench.statistics import Estimate
 
@@ -102,10 +104,9 @@ def judge(
     queries = Queries.of([p for p in lake.rows(view, RetrievalPair) if p.split != "train"])
     if not len(queries):
         return decide(newest, previous, None), {}
-    corpus = corpus_of(lake, view)
-    words = Bm25Index.build(list(corpus), list(corpus.values()))
-    if newest.spec == specification(view, settings):
-        _keep(lake, newest, corpus)
+    searched = corpus_of(lake, view)
+    corpus, words = searched.documents, Bm25Index.of(searched.words)
+    _keep(lake, newest, corpus)
     trained = _of_lake(lake, newest, corpus, progress)
     measured = {BM25: measure(words, queries)}
     base = Encoder.load(settings.retriever.base, settings.retriever.max_tokens)
@@ -131,11 +132,12 @@ def _of_lake(lake: Lake, entry: ModelEntry, corpus: dict[str, str], progress: Pr
 
 
 def _keep(lake: Lake, entry: ModelEntry, corpus: dict[str, str]) -> None:
-    """What a model encoded when it was trained over `corpus` is not encoded again."""
+    """What a model encoded when it was trained is not encoded again, if that was over this very corpus."""
+    if entry.metrics.get("corpus") != digest(corpus):
+        return
     with opened(lake, entry) as folder:
         if not (folder / "index").is_dir():
             return
         index = Index.load(folder / "index")
-        if index.api_ids == sorted(corpus):
-            cache = EmbeddingCache(lake, identity(Encoder.load(str(folder))))
-            cache.keep([corpus[i] for i in index.api_ids], index.embeddings)
+        cache = EmbeddingCache(lake, identity(Encoder.load(str(folder))))
+        cache.keep([corpus[i] for i in index.api_ids], index.embeddings)

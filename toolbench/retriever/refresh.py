@@ -1,4 +1,4 @@
-"""The retriever of a lake: trained again when its pairs or its corpus have changed, else the one that is there."""
+"""The retriever of a lake: trained again when what its weights rest on has changed, else the one that is there."""
 
 import json
 import tempfile
@@ -13,17 +13,33 @@ from toolbench.lake import Lake, ModelEntry, Snapshot
 from toolbench.records import Api, RetrievalPair
 from toolbench.retriever.config import RetrieverConfig
 from toolbench.retriever.leakage import held_out, without_held_out
+from toolbench.retriever.negatives import tool_of
 from toolbench.settings import Settings
 
 MODEL = "retriever"
-VERSION = 2
+VERSION = 3
 _NOT_FIGURES = ("metrics_before", "metrics_after", "losses", "scores")
 
 
-def specification(view: Snapshot, settings: Settings) -> str:
-    """The digest of everything that decides the retriever of a snapshot: pairs, APIs, configuration."""
-    files = [e.sha256 for table in ("retrieval_pairs", "apis") for e in view.entries(table)]
-    return digest([VERSION, files, config_of(settings).model_dump(mode="json")])
+def specification(lake: Lake, view: Snapshot, settings: Settings) -> str:
+    """The digest of everything that decides a retriever's weights: training pairs, hard negatives, configuration.
+
+    Nothing else: an API that is new, or described in other words, changes the index. It calls for another training only
+    if a training query wants it or it may be drawn as a negative; and held-out queries are measured every night anyway.
+    """
+    config, (training, measured, _) = config_of(settings), _pairs(lake, view)
+    held = held_out(measured)
+    read: list[list[str]] = []
+    if config.siblings or config.mined or config.validation:
+        tools = {tool_of(pair.api_id) for pair in training}
+        any_tool = bool(config.mined or config.validation)
+        read = [
+            [api.id, document(api)]
+            for api in lake.rows(view, Api)
+            if (any_tool or tool_of(api.id) in tools) and not held.owner(api.id)
+        ]
+    said = [[pair.query, pair.api_id, pair.document] for pair in training]
+    return digest([VERSION, said, sorted(read), config.model_dump(mode="json")])
 
 
 def config_of(settings: Settings) -> RetrieverConfig:
@@ -55,16 +71,27 @@ def train_in_lake(
     """
     from toolbench.retriever.train import train
 
-    spec = specification(view, settings)
-    pairs = list(lake.rows(view, RetrievalPair))
-    measured = [p for p in pairs if p.split != "train"]
-    kept, left_out = without_held_out([p for p in pairs if p.split == "train"], held_out(measured))
+    spec = specification(lake, view, settings)
+    kept, measured, left_out = _pairs(lake, view)
     corpus = {api.id: document(api) for api in lake.rows(view, Api)}
     with tempfile.TemporaryDirectory() as folder:
         result = train(kept + measured, corpus, config_of(settings), Path(folder), progress)
         figures = {k: v for k, v in asdict(result).items() if k not in _NOT_FIGURES}
-        figures |= {"before": result.metrics_before, "after": result.metrics_after, "left_out": left_out["pairs"]}
+        figures |= {
+            "before": result.metrics_before,
+            "after": result.metrics_after,
+            "left_out": left_out,
+            "corpus": digest(corpus),
+        }
         entry = lake.put_model(MODEL, spec, Path(folder), figures)
     # Written last: its presence means that every file of the model is there.
     lake.store.write(f"models/{MODEL}/{spec}.json", json.dumps(entry.model_dump()).encode())
     return entry
+
+
+def _pairs(lake: Lake, view: Snapshot) -> tuple[list[RetrievalPair], list[RetrievalPair], int]:
+    """The pairs to train on, those to measure with, and how many may not be trained on for these."""
+    pairs = list(lake.rows(view, RetrievalPair))
+    measured = [p for p in pairs if p.split != "train"]
+    kept, left_out = without_held_out([p for p in pairs if p.split == "train"], held_out(measured))
+    return kept, measured, left_out["pairs"]

@@ -2,17 +2,29 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+
 from toolbench.encoder import Encoder, Floats, Progress
 from toolbench.lake import Lake
 from toolbench.retriever.embeddings import Embedded, EmbeddingCache, identity
 from toolbench.retriever.index import Index
 from toolbench.retriever.lexical import Bm25Index
 from toolbench.retriever.ranking import Mask, Ranking, Searcher, combine, fuse
+from toolbench.retriever.sentences import with_sentences
 from toolbench.settings import FusionSettings
+
+DEPTH = 50
+"""Ranks by the whole query that are looked at again, sentence by sentence: no more than the index searches quickly."""
+SENTENCE = 1 / 3
+"""What the cosine of the sentence that suits an API best counts; that of the whole query counts the rest."""
 
 
 class Dense:
-    """Nearest embeddings. Scores are cosines, -1 to 1."""
+    """Nearest embeddings. Scores are cosines, -1 to 1.
+
+    Of a query of several sentences, the nearest by the whole are ranked by it and by the sentence that suits each best:
+    the whole is a mixture of all that is asked for, and near to what suits none of it.
+    """
 
     def __init__(self, embed: Callable[[Sequence[str]], Floats], index: Index) -> None:
         """`embed` gives queries' embeddings, shape (queries, dimensions)."""
@@ -21,8 +33,21 @@ class Dense:
 
     def rank(self, queries: Sequence[str], k: int, allowed: Mask | None = None) -> list[Ranking]:
         """See `Searcher`."""
-        ids, scores = self.index.search(self._embed(queries), k, allowed)
-        return [Ranking(found, [float(s) for s in row]) for found, row in zip(ids, scores, strict=True)]
+        if not queries:
+            return []
+        read = with_sentences(queries, lambda texts: list(self._embed(texts)))
+        depth = max(k, DEPTH) if any(parts for _, parts in read) else k
+        ids, scores = self.index.search(np.stack([whole for whole, _ in read]), depth, allowed)
+        return [
+            self._again(found, row, np.stack(parts), k) if parts else Ranking(found[:k], [float(s) for s in row[:k]])
+            for (_, parts), found, row in zip(read, ids, scores, strict=True)
+        ]
+
+    def _again(self, found: list[str], whole: Floats, parts: Floats, k: int) -> Ranking:
+        """The best k of those found, whose cosines with the whole query are `whole`."""
+        scores = (1 - SENTENCE) * whole + SENTENCE * self.index.products(parts, found).max(axis=0)
+        order = sorted(range(len(found)), key=lambda i: (-scores[i], found[i]))[:k]
+        return Ranking([found[i] for i in order], [float(scores[i]) for i in order])
 
 
 class Hybrid:

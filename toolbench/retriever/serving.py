@@ -6,17 +6,17 @@ The snapshot names three: `retriever`, the model that serves; `retriever-newest`
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from toolbench.digests import digest
-from toolbench.documents import document
 from toolbench.encoder import Encoder, Progress
 from toolbench.errors import LakeError
 from toolbench.lake import Lake, ModelEntry, Snapshot
-from toolbench.records import Api
+from toolbench.records import Api, Tool
+from toolbench.retriever.corpus import corpus_of
 from toolbench.retriever.embeddings import EmbeddingCache, identity
 from toolbench.retriever.index import Index
 from toolbench.retriever.lexical import Bm25Index
@@ -26,7 +26,7 @@ from toolbench.settings import FusionSettings
 
 NEWEST = "retriever-newest"
 INDEX = "retriever-index"
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +38,23 @@ class Indexed:
     reused: int
 
 
-def corpus_of(lake: Lake, view: Snapshot) -> dict[str, str]:
-    """API id → document of all APIs of a snapshot."""
-    return {api.id: document(api) for api in lake.rows(view, Api)}
-
-
 def index_in_lake(lake: Lake, view: Snapshot, model: ModelEntry, progress: Progress | None = None) -> Indexed:
     """The index of all APIs of `view` for `model`: the one that is there, or one made now.
 
     Only documents that the model has not encoded before are encoded. Raises LakeError if there are no APIs.
     """
-    spec = digest([_VERSION, model.spec, [e.sha256 for e in view.entries(Api.TABLE)]])
+    spec = digest([_VERSION, model.spec, [e.sha256 for table in (Api.TABLE, Tool.TABLE) for e in view.entries(table)]])
     if (there := finished(lake, spec, INDEX)) is not None:
         return Indexed(there, 0, there.metrics["apis"])
     corpus = corpus_of(lake, view)
-    if not corpus:
+    if not len(corpus):
         raise LakeError(f"The lake {lake.uri} has no APIs to index: run `toolbench refresh` first.")
     with opened(lake, model) as folder, tempfile.TemporaryDirectory() as made:
         encoder = Encoder.load(str(folder))
         name = identity(encoder)
-        found = EmbeddingCache(lake, name).embed(encoder, list(corpus.values()), progress)
-        Index(list(corpus), found.vectors).save(Path(made) / "index")
-        Bm25Index.build(list(corpus), list(corpus.values())).save(Path(made) / "bm25")
+        found = EmbeddingCache(lake, name).embed(encoder, list(corpus.documents.values()), progress)
+        Index(list(corpus.documents), found.vectors).save(Path(made) / "index")
+        Bm25Index.of(corpus.words).save(Path(made) / "bm25")
         metrics = {"apis": len(corpus), "model": model.spec, "encoders": [name]}
         entry = lake.put_model(INDEX, spec, Path(made), metrics)
     # Written last: its presence means that every file of the index is there.
@@ -102,8 +97,7 @@ def bm25(lake: Lake, snapshot: Snapshot) -> Iterator[Bm25Index]:
     """BM25 over the APIs of the snapshot: the index that is there, else one made now. No model is needed."""
     index = snapshot.models.get(INDEX)
     if index is None or not any(name.startswith("bm25/") for name in index.files):
-        corpus = corpus_of(lake, snapshot)
-        yield Bm25Index.build(list(corpus), list(corpus.values()))
+        yield Bm25Index.of(corpus_of(lake, snapshot).words)
         return
     with opened(lake, index, "bm25/") as place:
         yield Bm25Index.load(place / "bm25")
@@ -117,6 +111,5 @@ def hybrid(lake: Lake, snapshot: Snapshot, fusion: FusionSettings) -> Iterator[H
             with bm25(lake, snapshot) as words:
                 yield Hybrid(found, words, fusion)
             return
-        corpus: Mapping[str, str] = corpus_of(lake, snapshot)
-        texts = [corpus.get(i, "") for i in found.api_ids]
-        yield Hybrid(found, Bm25Index.build(found.api_ids, texts), fusion)
+        texts = corpus_of(lake, snapshot).words
+        yield Hybrid(found, Bm25Index.of({i: texts.get(i, "") for i in found.api_ids}), fusion)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from retriever_lake import apis, pairs, published, verdict
 from typer.testing import CliRunner, Result
+from workshop import a_tool
 
 from toolbench.cli import app
 from toolbench.documents import document
@@ -17,7 +18,18 @@ from toolbench.encoder import Encoder
 from toolbench.errors import LakeError, SourceError, ToolbenchError, UsageError
 from toolbench.instructions.native_documents import document as native
 from toolbench.lake import Draft, Lake, ModelEntry, Snapshot
-from toolbench.retriever import INDEX, MODEL, NEWEST, Index, RetrieverConfig, choose, corpus_of, index_in_lake, train
+from toolbench.retriever import (
+    INDEX,
+    MODEL,
+    NEWEST,
+    Index,
+    RetrieverConfig,
+    choose,
+    corpus_of,
+    index_in_lake,
+    train,
+    train_in_lake,
+)
 from toolbench.retriever.layout import read
 from toolbench.settings import Settings
 
@@ -102,6 +114,26 @@ def test_an_index_encodes_only_what_changed(
     assert (third.encoded, third.entry, len(read_texts)) == (0, second.entry, 101)
 
 
+def test_what_training_encoded_is_kept_only_for_the_corpus_it_was_trained_over(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = dataclasses.replace(APIS[3], description="in other words")
+    encode: Callable[..., Any] = Encoder.encode
+    times = {}
+    for name, tonight in {"same": APIS, "changed": [*APIS[:3], other]}.items():
+        lake = Lake(str(tmp_path / name))
+        newest = train_in_lake(lake, published(lake, APIS, [*TRAINING, *TESTS]), settings)
+        read_texts: list[str] = []
+        monkeypatch.setattr(
+            Encoder, "encode", lambda self, t, p=None, seen=read_texts: seen.extend(t) or encode(self, t, p)
+        )
+        choose(lake, published(lake, tonight, [*TRAINING, *TESTS]), newest, settings)
+        monkeypatch.setattr(Encoder, "encode", encode)
+        times[name] = [read_texts.count(document(api)) for api in tonight]
+    # The base, untrained, has read none of them before.
+    assert times == {"same": [1, 1, 1, 1], "changed": [2, 2, 2, 2]}
+
+
 @pytest.fixture
 def serving(lake: Lake, view: Snapshot, models: tuple[Path, Path]) -> Lake:
     """The lake with the trained model serving, not indexed yet."""
@@ -147,6 +179,7 @@ def test_search_finds_filters_and_says_scores(serving: Lake) -> None:
         (("eval", "--queries", "nowhere"), UsageError, "The queries nowhere are not there"),
         (("eval", "--model", "nowhere"), UsageError, "There is no model 'nowhere'"),
         (("eval", "--corpus", "elsewhere"), UsageError, "give --queries"),
+        (("eval", "--tools", "elsewhere"), UsageError, "With --tools the queries' own APIs are searched"),
         (("eval", "--plot", "x.gif"), UsageError, "neither .svg nor .png"),
         (("train", "--preset", "ours"), UsageError, "give --out"),
         (("train", "--pairs", "nowhere", "--out", "x"), UsageError, "The pairs nowhere are not there"),
@@ -215,6 +248,29 @@ def test_eval_measures_on_files_and_on_the_lake(serving: Lake, files: Path, tmp_
     assert table.splitlines()[0].split()[:3] == ["model", "slice", "queries"]
     assert f"{len(TESTS)} queries, 4 APIs" in table
     assert plot.read_bytes().startswith(b"<?xml")
+
+
+def test_bm25_reads_the_tools_descriptions_of_a_lake_and_of_a_catalogue(
+    lake: Lake, files: Path, tmp_path: Path
+) -> None:
+    published(lake, APIS)
+    about = {
+        api.id: text.rpartition("\n")[2] for api in APIS for text in [corpus_of(lake, lake.snapshot()).words[api.id]]
+    }
+    assert about == {api.id: tool.description for api in APIS for tool in [a_tool(api)]}
+    catalogue = tmp_path / "tools" / "Weather"
+    catalogue.mkdir(parents=True)
+    described = {"tool_name": APIS[0].tool, "tool_description": "umbrella", "home_url": "", "api_list": []}
+    offered = {"name": "x", "url": "https://a.test/x", "description": "x", "method": "GET",
+               "required_parameters": [], "optional_parameters": []}  # fmt: skip
+    (catalogue / "rain.json").write_text(json.dumps({**described, "api_list": [offered]}))
+    asked = json.loads((files / "G1_tool.json").read_text())
+    (files / "G1_tool.json").write_text(json.dumps([{**asked[0], "query": "an umbrella"}]))
+    at = ("--queries", str(files / "G1_tool.json"), "--lake", lake.uri)
+    assert figures(*at)["models"]["bm25"]["all"]["recall@5"]["mean"] == 0
+    found = figures(*at, "--tools", str(tmp_path / "tools"))
+    assert found["models"]["bm25"]["all"]["ndcg@1"]["mean"] == 1
+    assert found["apis"] == 4, "the catalogue is not searched"
 
 
 def test_apis_that_the_corpus_lacks_count_as_missed(lake: Lake, files: Path) -> None:
