@@ -329,7 +329,7 @@ class FusionSettings(Section):
 
     method: Literal["scores", "ranks"] = "scores"
     """scores: the model's cosine and BM25's score as a share of the query's best one; ranks: reciprocal-rank fusion."""
-    bm25_weight: float = Field(default=0.2, ge=0)
+    bm25_weight: float = Field(default=0.3, ge=0)
     """What BM25 counts, where the model counts 1; by ranks, 1 is usual."""
     constant: int = Field(default=60, ge=1)
     """Added to every rank, by ranks: the larger, the less the first ones count above the later ones."""

@@ -18,7 +18,7 @@ from toolbench.records import Api
 from toolbench.settings import Settings
 
 if TYPE_CHECKING:
-    from toolbench.retriever import Corpus, Searcher
+    from toolbench.retriever import Corpus, Dense, Searcher
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Search, measure, index and train the retriever.")
 app.command()(train)
@@ -175,7 +175,7 @@ def _made(lake: Lake, snapshot: Snapshot, model: str, settings: Settings, corpus
     return Hybrid(dense, Bm25Index.of(corpus.words), settings.fusion)
 
 
-def _dense(lake: Lake, snapshot: Snapshot, name: str, settings: Settings, corpus: dict[str, str]) -> "Searcher":
+def _dense(lake: Lake, snapshot: Snapshot, name: str, settings: Settings, corpus: dict[str, str]) -> "Dense":
     from toolbench.retriever import Encoder, dense_over, serving
 
     with bars() as show:

@@ -6,7 +6,7 @@ keeps its scores in a sparse matrix that is saved and mapped into memory.
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,18 +68,26 @@ class Bm25Index:
 
         Of a query of several sentences, the one that suits an API best counts twice.
         """
-        return [self._ranking(words, parts, k, allowed) for words, parts in with_sentences(queries, _words)]
+        return [self.first(scores, k, allowed) for scores in self.scored(queries)]
 
-    def _ranking(self, words: list[str], parts: list[list[str]], k: int, allowed: Mask | None) -> Ranking:
-        if self._retriever is None or not words:
-            return Ranking([], [])
-        scores: Scores = self._retriever.get_scores(words)
-        if found := [self._retriever.get_scores(part) for part in parts if part]:
-            scores = scores + np.maximum.reduce(found)
+    def scored(self, queries: Sequence[str]) -> Iterator[Scores]:
+        """The scores of all APIs for each query, in the order of `api_ids`; 0: no word in common."""
+        for words, parts in with_sentences(queries, _words):
+            scores = self._scores(words)
+            yield scores + np.maximum.reduce([self._scores(part) for part in parts]) if parts else scores
+
+    def first(self, scores: Scores, k: int, allowed: Mask | None = None) -> Ranking:
+        """The best k of such scores at most."""
         if allowed is not None:
             scores = np.where(allowed, scores, np.float32(0))
-        first = [i for i in best(scores, k) if scores[i] > 0]
-        return Ranking([self.api_ids[i] for i in first], [float(scores[i]) for i in first])
+        found = [i for i in best(scores, k) if scores[i] > 0]
+        return Ranking([self.api_ids[i] for i in found], [float(scores[i]) for i in found])
+
+    def _scores(self, words: list[str]) -> Scores:
+        if self._retriever is None or not words:
+            return np.zeros(len(self), dtype=np.float32)
+        found: Scores = self._retriever.get_scores(words)
+        return found
 
     def save(self, folder: Path) -> None:
         """Write the index into `folder`, which is made if need be."""

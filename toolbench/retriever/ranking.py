@@ -57,16 +57,11 @@ def fuse(rankings: Sequence[Sequence[str]], weights: Sequence[float], constant: 
     return Ranking(first, [scores[api_id] for api_id in first])
 
 
-def combine(dense: Ranking, words: Ranking, weight: float, k: int) -> Ranking:
-    """The sum of `dense`'s scores and of `weight` times `words`' as shares of their best (Bruch, Gai and Ingber 2023).
+def combine(api_ids: Sequence[str], dense: Scores, words: Scores, weight: float, k: int) -> Ranking:
+    """The best k by a model's scores and `weight` times BM25's as shares of the best one (Bruch, Gai and Ingber 2023).
 
-    What only `words` holds counts with the lowest score of `dense`, which it does not exceed; what only `dense` holds
-    shares no word with the query, or few. Among equal scores those that `dense` holds come first, then it goes by id.
+    Both have shape (api_ids,). Equal scores go by id.
     """
-    lowest, highest = min(dense.scores, default=0.0), max(words.scores, default=1.0)
-    scores = dict.fromkeys(words.api_ids, lowest) | dict(zip(dense.api_ids, dense.scores, strict=True))
-    for api_id, score in zip(words.api_ids, words.scores, strict=True):
-        scores[api_id] += weight * score / highest
-    held = set(dense.api_ids)
-    first = sorted(scores, key=lambda api_id: (-scores[api_id], api_id not in held, api_id))[:k]
-    return Ranking(first, [scores[api_id] for api_id in first])
+    scores = dense + weight * words / (float(words.max(initial=0)) or 1.0)
+    first = sorted(range(len(api_ids)), key=lambda i: (-scores[i], api_ids[i]))[:k]
+    return Ranking([api_ids[i] for i in first], [float(scores[i]) for i in first])

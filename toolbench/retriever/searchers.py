@@ -1,5 +1,6 @@
 """The ways to find APIs for a query: by embedding, by words, by both."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ from toolbench.lake import Lake
 from toolbench.retriever.embeddings import Embedded, EmbeddingCache, identity
 from toolbench.retriever.index import Index
 from toolbench.retriever.lexical import Bm25Index
-from toolbench.retriever.ranking import Mask, Ranking, Searcher, combine, fuse
+from toolbench.retriever.ranking import Mask, Ranking, Scores, combine, fuse
 from toolbench.retriever.sentences import with_sentences
 from toolbench.settings import FusionSettings
 
@@ -17,6 +18,9 @@ DEPTH = 50
 """Ranks by the whole query that are looked at again, sentence by sentence: no more than the index searches quickly."""
 SENTENCE = 1 / 3
 """What the cosine of the sentence that suits an API best counts; that of the whole query counts the rest."""
+
+Read = tuple[Floats, list[Floats]]
+"""A query's embedding, and those of its sentences if it has several."""
 
 
 class Dense:
@@ -33,19 +37,32 @@ class Dense:
 
     def rank(self, queries: Sequence[str], k: int, allowed: Mask | None = None) -> list[Ranking]:
         """See `Searcher`."""
+        return self.nearest(self.read(queries), k, allowed)
+
+    def read(self, queries: Sequence[str]) -> list[Read]:
+        """The embeddings of queries and of their sentences."""
+        return with_sentences(queries, lambda texts: list(self._embed(texts))) if queries else []
+
+    def nearest(self, queries: Sequence[Read], k: int, allowed: Mask | None = None) -> list[Ranking]:
+        """What `rank` gives, for queries that were read."""
         if not queries:
             return []
-        read = with_sentences(queries, lambda texts: list(self._embed(texts)))
-        depth = max(k, DEPTH) if any(parts for _, parts in read) else k
-        ids, scores = self.index.search(np.stack([whole for whole, _ in read]), depth, allowed)
+        depth = max(k, DEPTH) if any(parts for _, parts in queries) else k
+        ids, scores = self.index.search(np.stack([whole for whole, _ in queries]), depth, allowed)
         return [
-            self._again(found, row, np.stack(parts), k) if parts else Ranking(found[:k], [float(s) for s in row[:k]])
-            for (_, parts), found, row in zip(read, ids, scores, strict=True)
+            self._again(query, found, k) if query[1] else Ranking(found[:k], [float(s) for s in row[:k]])
+            for query, found, row in zip(queries, ids, scores, strict=True)
         ]
 
-    def _again(self, found: list[str], whole: Floats, parts: Floats, k: int) -> Ranking:
-        """The best k of those found, whose cosines with the whole query are `whole`."""
-        scores = (1 - SENTENCE) * whole + SENTENCE * self.index.products(parts, found).max(axis=0)
+    def scores(self, query: Read, api_ids: Sequence[str]) -> Floats:
+        """The scores of some APIs for a query, shape (api_ids,)."""
+        whole, parts = query
+        found = self.index.products(np.stack([whole, *parts]), api_ids)
+        return (1 - SENTENCE) * found[0] + SENTENCE * found[1:].max(axis=0) if parts else found[0]
+
+    def _again(self, query: Read, found: list[str], k: int) -> Ranking:
+        """The best k of those found by the whole query."""
+        scores = self.scores(query, found)
         order = sorted(range(len(found)), key=lambda i: (-scores[i], found[i]))[:k]
         return Ranking([found[i] for i in order], [float(scores[i]) for i in order])
 
@@ -53,7 +70,7 @@ class Dense:
 class Hybrid:
     """BM25 and a dense searcher over the same APIs, fused as settings say."""
 
-    def __init__(self, dense: Searcher, bm25: Bm25Index, fusion: FusionSettings) -> None:
+    def __init__(self, dense: Dense, bm25: Bm25Index, fusion: FusionSettings) -> None:
         """Raises ValueError if the two know different APIs."""
         if dense.api_ids != bm25.api_ids:
             raise ValueError("the embeddings and the words are of different APIs")
@@ -62,12 +79,20 @@ class Hybrid:
 
     def rank(self, queries: Sequence[str], k: int, allowed: Mask | None = None) -> list[Ranking]:
         """See `Searcher`. Scores order, and mean nothing else."""
-        fusion = self._fusion
-        depth = max(k, fusion.depth)
-        both = zip(self._dense.rank(queries, depth, allowed), self._bm25.rank(queries, depth, allowed), strict=True)
-        if fusion.method == "scores":
-            return [combine(d, b, fusion.bm25_weight, k) for d, b in both]
-        return [fuse([d.api_ids, b.api_ids], (1.0, fusion.bm25_weight), fusion.constant, k) for d, b in both]
+        depth = max(k, self._fusion.depth)
+        read = self._dense.read(queries)
+        both = zip(read, self._dense.nearest(read, depth, allowed), self._bm25.scored(queries), strict=True)
+        return [self._fused(query, near, words, depth, k, allowed) for query, near, words in both]
+
+    def _fused(self, query: Read, near: Ranking, words: Scores, depth: int, k: int, allowed: Mask | None) -> Ranking:
+        """`near` are the best by embedding, `words` the scores of all APIs by words."""
+        fusion, first = self._fusion, self._bm25.first(words, depth, allowed)
+        if fusion.method == "ranks":
+            return fuse([near.api_ids, first.api_ids], (1.0, fusion.bm25_weight), fusion.constant, k)
+        # What one side alone has found has a score by the other, too.
+        found = sorted({*near.api_ids, *first.api_ids})
+        rows = [bisect_left(self.api_ids, api_id) for api_id in found]
+        return combine(found, self._dense.scores(query, found), words[rows], fusion.bm25_weight, k)
 
 
 def dense_over(

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolbench.errors import ToolbenchError
+from toolbench.retriever.index import Index
 from toolbench.retriever.lexical import Bm25Index
-from toolbench.retriever.ranking import Ranking, combine, fuse
-from toolbench.retriever.searchers import Hybrid
+from toolbench.retriever.ranking import Ranking, Scores, combine, fuse
+from toolbench.retriever.searchers import Dense, Hybrid
 from toolbench.settings import FusionSettings
 
 DOCUMENTS = {"c": "rain and sun in a city", "a": "the moon", "b": "rain_rain get-rain", "d": "the moon", "e": ""}
@@ -81,28 +83,34 @@ def test_fusing_a_ranking_with_itself_changes_nothing(rankings: list[list[str]],
     assert all(0 <= rank < 6 for rank in first)
 
 
+def scores(*values: float) -> Scores:
+    return np.array(values, dtype=np.float32)
+
+
 def test_scores_are_combined_by_hand() -> None:
-    found = combine(Ranking(["a", "b"], [0.9, 0.5]), Ranking(["c", "b"], [8.0, 4.0]), 0.5, 3)
-    # a: 0.9 · b: 0.5 + 0.5 · 4/8 · c: the lowest of the dense scores, 0.5, and 0.5 · 8/8.
-    assert (found.api_ids, found.scores) == (["c", "a", "b"], pytest.approx([1.0, 0.9, 0.75]))
-    assert combine(Ranking([], []), Ranking(["b", "a"], [2.0, 2.0]), 1.0, 5).api_ids == ["a", "b"]
-    assert combine(Ranking(["b"], [-0.1]), Ranking([], []), 1.0, 5) == Ranking(["b"], [-0.1])
+    found = combine(["a", "b", "c"], scores(0.9, 0.5, 0.4), scores(0, 4, 8), 0.5, 3)
+    # a: 0.9 · b: 0.5 + 0.5 · 4/8 · c: 0.4 + 0.5 · 8/8.
+    assert (found.api_ids, found.scores) == (["a", "c", "b"], pytest.approx([0.9, 0.9, 0.75]))
+    assert combine(["b", "a"], scores(0.1, 0.1), scores(0, 0), 1.0, 5).api_ids == ["a", "b"]
+    assert combine([], scores(), scores(), 1.0, 5) == Ranking([], [])
+    assert combine(["b", "a"], scores(0.2, 0.1), scores(0, 1), 0.5, 1).api_ids == ["a"]
 
 
 def test_a_hybrid_weighs_both_sides_and_refuses_two_corpora() -> None:
-    class Fixed:
-        def __init__(self) -> None:
-            self.api_ids = ["a", "b", "c", "d", "e"]
+    angles = {"a": 0.1, "b": 0.7, "c": 0.8, "d": 0.2, "e": 0.9}
+    near = Index(list(angles), np.array([[cosine, (1 - cosine**2) ** 0.5] for cosine in angles.values()], np.float32))
+    dense = Dense(lambda texts: np.array([[1.0, 0.0] for _ in texts], dtype=np.float32), near)
 
-        def rank(self, queries: list[str], k: int, allowed: object = None) -> list[Ranking]:
-            return [Ranking(["e", "c"], [0.9, 0.8]) for _ in queries]
+    def found(query: str, k: int, **fusion: Any) -> list[str]:
+        return Hybrid(dense, index(), FusionSettings(**fusion)).rank([query], k)[0].api_ids
 
-    by_ranks = FusionSettings(method="ranks", bm25_weight=1)
-    both = Hybrid(Fixed(), index(), by_ranks)  # type: ignore[arg-type]
-    assert both.rank(["rain"], 3)[0].api_ids == ["c", "b", "e"]
-    by_scores = Hybrid(Fixed(), index(), FusionSettings(bm25_weight=0.2))  # type: ignore[arg-type]
-    assert by_scores.rank(["rain"], 3)[0].api_ids == ["b", "c", "e"]
-    alone = Hybrid(Fixed(), index(), FusionSettings(bm25_weight=0))  # type: ignore[arg-type]
-    assert alone.rank(["rain"], 2)[0].api_ids == ["e", "c"]
+    assert found("rain", 3, method="ranks", bm25_weight=1) == ["b", "c", "e"]
+    # By words alone b counts 1 and c less, all others nothing.
+    assert found("rain", 3, bm25_weight=0.35) == ["b", "c", "e"]
+    assert found("rain", 5, bm25_weight=0) == found("xyzzy", 5, bm25_weight=1) == ["e", "c", "b", "d", "a"]
+    assert found("rain", 1, bm25_weight=0.35, depth=1) == ["b"], "e and b are looked at, and b has its cosine"
+    assert found("rain", 2, bm25_weight=0.35, depth=1) == ["b", "c"]
+    allowed = np.array([i in "ad" for i in angles])
+    assert Hybrid(dense, index(), FusionSettings()).rank(["moon rain"], 5, allowed)[0].api_ids == ["d", "a"]
     with pytest.raises(ValueError, match="different APIs"):
-        Hybrid(Fixed(), Bm25Index.build(["x"], ["y"]), FusionSettings())  # type: ignore[arg-type]
+        Hybrid(dense, Bm25Index.build(["x"], ["y"]), FusionSettings())
