@@ -115,7 +115,9 @@ def _bytes(figure: Any, axes: "Axes", form: Format, series: int) -> bytes:
     from matplotlib import rc_context
 
     if series:
-        for text in axes.legend(fontsize=8, frameon=False).get_texts():
+        # Below the axes: inside, it would lie on bars that reach 100%.
+        columns = min(4, series)
+        for text in figure.legend(loc="outside lower center", ncols=columns, fontsize=8, frameon=False).get_texts():
             text.set_parse_math(False)
     target = io.BytesIO()
     # A fixed salt and no date: the same figures give the same bytes.
