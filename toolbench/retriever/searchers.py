@@ -58,7 +58,8 @@ class Dense:
         """The scores of some APIs for a query, shape (api_ids,)."""
         whole, parts = query
         found = self.index.products(np.stack([whole, *parts]), api_ids)
-        return (1 - SENTENCE) * found[0] + SENTENCE * found[1:].max(axis=0) if parts else found[0]
+        scores: Floats = (1 - SENTENCE) * found[0] + SENTENCE * found[1:].max(axis=0) if parts else found[0]
+        return scores
 
     def _again(self, query: Read, found: list[str], k: int) -> Ranking:
         """The best k of those found by the whole query."""
