@@ -149,6 +149,7 @@ class Teacher:
         for url, client in self._clients.items():
             try:
                 await client.with_options(max_retries=1, timeout=15.0).models.list()
+                self._lines[url].alive()
                 alive = True
             except (openai.NotFoundError, openai.BadRequestError):
                 alive = True  # not every endpoint lists its models

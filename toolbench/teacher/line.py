@@ -69,6 +69,7 @@ class Line:
         self._silent_since: float | None = None
         self._ended = float("-inf")
         self._slowest = 0.0
+        self._seen = False
         self.gone = 0
         """How often the endpoint was found to be gone."""
         self.trouble = ""
@@ -88,8 +89,8 @@ class Line:
 
     @property
     def answered(self) -> bool:
-        """Whether the endpoint has ever answered."""
-        return self._slowest > 0
+        """Whether the endpoint has ever answered, or given another sign of life."""
+        return self._slowest > 0 or self._seen
 
     @property
     def left_alone(self) -> bool:
@@ -119,6 +120,7 @@ class Line:
         """The endpoint gave a sign of life outside any turn."""
         with self._waiting.lock:
             self.breaker.answered()
+            self._seen = True
             self._silent_since = self._clock() if self._running else None
             self._waiting.wake()
 

@@ -325,6 +325,26 @@ def test_no_proxy_of_the_environment_is_used(endpoint: Endpoint, monkeypatch: py
     assert send(endpoint, completion(), max_retries=0).content == "hi"
 
 
+def test_an_endpoint_that_was_there_once_is_waited_for_at_the_next_check() -> None:
+    """Without anybody saying so: other processes may have asked all that was asked in between."""
+    port = _closed_port()
+    values = TeacherSettings(base_url=f"http://127.0.0.1:{port}/v1", max_retries=0, gone_seconds=3)
+
+    async def work(teacher: Teacher) -> float:
+        first = Endpoint(port)
+        first.script = [(200, {}, {"object": "list", "data": []})]
+        threading.Thread(target=first.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        await teacher.check()
+        first.shutdown()
+        first.server_close()
+        began = time.monotonic()
+        with pytest.raises(TeacherError, match="cannot be reached"):
+            await teacher.check()
+        return time.monotonic() - began
+
+    assert with_teacher(values, work) >= 3
+
+
 @pytest.mark.parametrize("what", ["send", "check"])
 def test_an_endpoint_that_is_started_again_is_waited_for(what: str) -> None:
     """However few ask, and whether it is a request or a check: for less than it takes to be gone."""
