@@ -26,6 +26,7 @@ def test_every_flow_is_there() -> None:
         "add-category", "annotate-instructions", "annotate-solutions", "build-dataset", "collect-apis",
         "compress-responses", "evaluate", "finetune-student", "generate-instructions", "housekeeping",
         "nightly-refresh", "promote-student", "publish-report", "screen-apis", "train-retriever", "watch-inbox",
+        "work-on-shards",
     ]  # fmt: skip
 
 
@@ -38,9 +39,11 @@ def test_every_field_of_its_form_is_described(name: str) -> None:
     for model, definition in schema.definitions.items():
         for field, shown in definition["properties"].items():
             assert shown.get("description"), f"{model}.{field}"
-    assert set(schema.required) == {"options"} | ({"category", "source"} if name == "add-category" else set()) | (
-        {"path"} if name == "annotate-instructions" else set()
-    ) | ({"base"} if name == "finetune-student" else set())
+    needed = {
+        "add-category": {"category", "source"}, "annotate-instructions": {"path"}, "finetune-student": {"base"},
+        "work-on-shards": {"stage", "shards"},
+    }  # fmt: skip
+    assert set(schema.required) == {"options"} | needed.get(name, set())
 
 
 @pytest.mark.parametrize("name", sorted(FLOWS))
@@ -51,11 +54,14 @@ def test_its_description_says_what_it_does(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(FLOWS))
 def test_default_options_are_valid(name: str) -> None:
-    needed = {"category": "Weather", "source": "somewhere", "path": "file.json", "base": "./my-model"}
+    needed: dict[str, Any] = {
+        "category": "Weather", "source": "somewhere", "path": "file.json", "base": "./my-model", "stage": "solutions",
+        "shards": ["specs/solutions/0.json"],
+    }  # fmt: skip
     required = set(parameter_schema(FLOWS[name].fn).required) - {"options"}
     valid = FLOWS[name].validate_parameters({"options": {}, **{k: needed[k] for k in required}})
     assert valid["options"] == Options()
 
 
 def test_housekeeping_waits_for_every_flow_that_writes_to_the_lake() -> None:
-    assert sorted(WRITERS) == sorted(set(FLOWS) - {"housekeeping", "publish-report", "watch-inbox"})
+    assert sorted(WRITERS) == sorted(set(FLOWS) - {"housekeeping", "publish-report", "watch-inbox", "work-on-shards"})
