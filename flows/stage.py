@@ -128,8 +128,8 @@ def run_shards(
         if given is not None:
             ourselves = partial(_work_on, lake, task, settings=settings, counter=counter, tell=tell)
             Dispatch(lake, given, settings, counter, tell, ourselves).run(todo)
-        left = _receipts(lake, todo)[1] if given else todo
-        left = _work_on(lake, task, left, settings, counter, tell)
+        ours = _receipts(lake, todo)[1] if given else todo
+        left = _work_on(lake, task, ours, settings, counter, tell)
         # Prefect may remember shards whose receipts were removed since: it has to forget them.
         left = _work_on(lake, task.with_options(refresh_cache=True), left, settings, counter, tell)
     if left:

@@ -114,7 +114,8 @@ def test_stop_ends_the_search(page: "Page", url: str, teacher: Scripted, how: st
     expect(page.get_by_label("Your question")).to_have_value("Will it rain in Oslo?")
     teacher.allowed = ALL  # the reply under way comes
     until(lambda: under_way(url) == (0, 0))
-    assert len(teacher.asked) == 3
+    # On a busy machine the reply may come before the server hears that nobody waits for it: that is one more of 99.
+    assert len(teacher.asked) in (3, 4)
 
 
 def test_who_reads_the_tree_is_not_taken_away_by_the_answer(page: "Page", url: str, teacher: Scripted) -> None:

@@ -227,10 +227,10 @@ def test_some_columns_of_a_table_are_those_of_the_whole(lake: Lake) -> None:
 def test_when_files_were_written(lake: Lake) -> None:
     began = time.time()
     lake.store.write("specs/x/a.json", b"1")
-    ((key, written),) = lake.store.written("specs")
-    assert key == "specs/x/a.json"
-    assert began - 2 < written < time.time() + 2
-    assert lake.store.written("nothing") == []
+    (found,) = lake.store.look("specs")
+    assert found.key == "specs/x/a.json"
+    assert began - 2 < found.modified < time.time() + 2
+    assert lake.store.look("nothing") == []
 
 
 def test_garbage_is_what_no_kept_snapshot_needs(lake: Lake) -> None:

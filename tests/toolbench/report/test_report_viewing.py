@@ -125,7 +125,7 @@ def test_progress_is_of_shards_planned_since_the_last_snapshot_and_ends_when_not
             os.utime(lake.store.path(name), (1, 1))
     assert under_way(lake) == []
     spec = planned(lake, 1)
-    latest = max(written for _, written in lake.store.written("specs"))
+    latest = max(found.modified for found in lake.store.look("specs"))
     assert under_way(lake, latest + progress.QUIET - 1) == [Stage("solutions", 0, 1)]
     assert under_way(lake, latest + progress.QUIET + 1) == []
     lake.store.write(f"journals/{spec.digest}/x.parquet", b"answers")
