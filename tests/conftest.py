@@ -23,6 +23,12 @@ os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 pytest_plugins = ["tiny_encoder"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes comes first: else one worker is at it long after the other has nothing left to do."""
+    slow = [Path(__file__).parent / name for name in ("integration", "flows")]
+    items.sort(key=lambda item: not any(place in item.path.parents for place in slow))
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The real data: `TOOLBENCH_TEST_DATA`, or `shared/data` beside the repository."""

@@ -87,7 +87,8 @@ def done(lake: Lake, stage: str) -> list[str]:
 def paid_for_nothing(stack: Stack, lake: Lake, before: Counter[str]) -> int:
     """Answers that were asked for again, since `before`; all that is in the journals was asked for."""
     asked, kept = stack.asked(), journaled(lake)
-    assert not kept - asked
+    invented = kept - asked
+    assert not invented, f"in journals and never asked for: {invented}"
     return sum((asked - kept).values()) - sum(before.values())
 
 

@@ -46,8 +46,13 @@ class Up:
     environment: dict[str, str]
 
     def ask(self, path: str, **body: Any) -> Any:
-        """Prefect's answer."""
-        return httpx.post(f"{self.url}/api/{path}", json=body, timeout=60).raise_for_status().json()
+        """Prefect's answer; while its database is locked it says 503, upon which its own clients ask again, too."""
+        for _ in range(10):
+            answer = httpx.post(f"{self.url}/api/{path}", json=body, timeout=60)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(1)
+        return answer.raise_for_status().json()
 
     def deployment(self, name: str) -> str:
         (found,) = self.ask("deployments/filter", deployments={"name": {"any_": [name]}})
