@@ -66,15 +66,19 @@ def lake(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
 
 
 def journaled(lake: Lake, spec: str = "") -> Counter[str]:
-    """How often each request to the teacher stands in the journals, of one shard or of all; rows that stand there twice
-    count once."""
-    rows: set[tuple[str, str, str, int]] = set()
+    """How often each request to the teacher stands in the journals, of one shard or of all.
+
+    What stands there twice in a shard's journal counts once, and so does what a shard has taken from an earlier one's.
+    """
+    answers: dict[tuple[str, str, str, int], Any] = {}
     for key, _ in lake.store.list(f"journals/{spec}" if spec else "journals"):
-        table = pq.ParquetFile(pa.BufferReader(lake.store.read(key))).read(["record", "kind", "request", "occurrence"])
-        for row in table.to_pylist():
+        columns = ["record", "kind", "request", "occurrence", "started_at"]
+        for row in pq.ParquetFile(pa.BufferReader(lake.store.read(key))).read(columns).to_pylist():
             if row["kind"] == "chat":
-                rows.add((key.split("/")[1], row["record"], row["request"], row["occurrence"]))
-    return Counter(request for _, _, request, _ in rows)
+                name = (key.split("/")[1], row["record"], row["request"], row["occurrence"])
+                answers[name] = min(row["started_at"], answers.get(name, row["started_at"]))
+    asked = {(record, request, number, at) for (_, record, request, number), at in answers.items()}
+    return Counter(request for _, request, _, _ in asked)
 
 
 def done(lake: Lake, stage: str) -> list[str]:
