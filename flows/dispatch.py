@@ -29,7 +29,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State, StateType
 from prefect.deployments import run_deployment
 from prefect.exceptions import Abort, ObjectNotFound
-from prefect.states import Cancelling
+from prefect.states import Cancelling, Crashed
 
 from flows.owned import owned
 from flows.terms import Terms
@@ -43,6 +43,8 @@ FLOW = "work-on-shards"
 _POLL_SECONDS = 1.0
 _LIST_SECONDS = 5.0
 """Receipts are listed no more often, and never for more than a tenth of the time."""
+_BEGIN_SECONDS = 90.0
+"""So long a batch's process may take from being started to its first word."""
 _ALIVE = [kind for kind in StateType if kind not in TERMINAL_STATES]
 
 
@@ -51,6 +53,8 @@ class _Batch:
     specs: list[Spec]
     seen: float
     """When it was dispatched, or found, by our clock."""
+    taken: float | None = None
+    """When it was first seen to be taken by a worker and not to have begun."""
 
 
 class Dispatch:
@@ -170,6 +174,14 @@ class Dispatch:
             if run is None or run.state is None or run.state.is_final():
                 del self._under_way[name]
                 self._over(batch, run)
+            elif run.state.type != StateType.PENDING:
+                batch.taken = None
+            elif batch.taken is None:
+                batch.taken = time.monotonic()
+            elif time.monotonic() > batch.taken + _BEGIN_SECONDS:
+                # Its process ended before it could say so: a server that was away at that moment, say. The next look
+                # finds it over; should it begin after all, the server ends it.
+                client.set_flow_run_state(name, Crashed(message="It was taken and never began."), force=True)
 
     def _over(self, batch: _Batch, run: FlowRun | None) -> None:
         """A batch is over: what is left of it is dispatched again, or given up."""

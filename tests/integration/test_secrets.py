@@ -139,7 +139,7 @@ def left(tmp_path_factory: pytest.TempPathFactory, tiny_base: str) -> Iterator[L
         "TOOLBENCH_RETRIEVER__BASE": tiny_base,
         "TOOLBENCH_RETRIEVER__MAX_TOKENS": "32",
     }
-    command = [sys.executable, "-m", "toolbench", "refresh", "--instructions", "12", "--groups", "I1,I2"]
+    command = [sys.executable, "-m", "toolbench", "refresh", "--instructions", "30", "--groups", "I1,I2"]
     command += ["--catalogue", f"http://reader:{KEYS['reader']}@{place}/index.json"]
     printed, codes = "", []
     for change in ({}, {"OPENAI_BASE_URL": f"{server.url}/broken/v1", "TOOLBENCH_SEED": "5"}):

@@ -184,7 +184,7 @@ def test_the_catalogue_is_searched_names_come_first_and_an_api_is_shown_in_full(
     assert "Weather/rain/forecast77" in page.locator("#api").inner_text()
     assert page.evaluate("document.activeElement.tagName") == "H2"
     page.get_by_role("button", name="Close").click()
-    assert not page.locator("#api").is_visible()
+    page.locator("#api").wait_for(state="hidden")
     found(page, "1")
     page.get_by_role("button", name="Clear").click()
     found(page, "130")
