@@ -156,9 +156,10 @@ class Worker:
                 for run in client.read_flow_runs(flow_run_filter=self._wanted):
                     if run.state and run.state.type == StateType.SCHEDULED and self._plays:
                         self.taken.append(run)
-                        client.set_flow_run_state(run.id, Pending())
-                        client.set_flow_run_state(run.id, Running())
                         play = self._plays.pop(0) if len(self._plays) > 1 else self._plays[0]
+                        client.set_flow_run_state(run.id, Pending())
+                        if play is not _never_begins:
+                            client.set_flow_run_state(run.id, Running())
                         play(client, run)
                 time.sleep(0.05)
 
@@ -171,6 +172,10 @@ def _ends(lake: Lake, state: Callable[[], State[Any]], done: int = 100) -> Play:
         client.set_flow_run_state(run.id, state())
 
     return play
+
+
+def _never_begins(_: SyncPrefectClient, __: FlowRun) -> None:
+    """Its process ends before it has said a word."""
 
 
 def _run(lake: Lake, specs: Sequence[Spec], settings: Settings, work: Callable[[Sequence[Spec]], object]) -> Counter:
@@ -205,6 +210,18 @@ def test_a_batch_whose_worker_died_is_handed_out_again_and_only_what_is_left_of_
     with Worker(lake, _ends(lake, Crashed, done=1), _ends(lake, Completed)) as worker:
         _run(lake, specs, _options(lake).settings(), _nobody)
     assert [_shards(run) for run in worker.taken] == [[s.digest for s in specs], [specs[1].digest]]
+
+
+def test_a_batch_that_was_taken_and_never_began_is_handed_out_again(
+    lake: Lake, deployed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "_BEGIN_SECONDS", 0.3)
+    specs = _specs("a", "b")
+    with Worker(lake, _never_begins, _ends(lake, Completed)) as worker:
+        _run(lake, specs, _options(lake).settings(), _nobody)
+        with get_client(sync_client=True) as client:
+            assert client.read_flow_run(worker.taken[0].id).state_type == StateType.CRASHED
+    assert [_shards(run) for run in worker.taken] == [[s.digest for s in specs]] * 2
 
 
 def test_a_batch_that_kills_every_worker_is_given_up(lake: Lake, deployed: None) -> None:

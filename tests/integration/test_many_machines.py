@@ -18,6 +18,8 @@ from toolbench.records import Instruction, Judgment, Solution
 
 pytestmark = pytest.mark.timeout(1800)
 
+pytestmark = pytest.mark.timeout(1500)
+"""Heartbeats, patience and retries take minutes where other tests hold the cores."""
 LATENCY = 0.4
 """Seconds that the teacher takes for an answer."""
 AT_ONCE, WORKERS = 2, 2
