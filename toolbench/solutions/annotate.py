@@ -43,15 +43,19 @@ def plan(lake: Lake, view: Snapshot, settings: Settings, *, partitions: Sequence
         if came_with not in known:
             known[came_with] = lake.digests(apis, Api) | lake.digests(tools, Tool)
         digests = known[came_with]
-        chunks = list(_chunks(lake, view, partition, settings.work.shard_size))
-        for label, (entry, chunk) in zip(labels(partition, len(chunks)), chunks, strict=True):
+        # Of each chunk no more is kept than its specification says: there may be a hundred thousand instructions.
+        chunks = [
+            (entry, [i.id for i in chunk], digest([_content(i, digests, keys) for i in chunk]))
+            for entry, chunk in _chunks(lake, view, partition, settings.work.shard_size)
+        ]
+        for label, (entry, records, content) in zip(labels(partition, len(chunks)), chunks, strict=True):
             specs.append(
                 Spec(
                     stage=STAGE,
                     label=label,
                     partition=partition,
-                    records=[i.id for i in chunk],
-                    content=digest([_content(i, digests, keys) for i in chunk]),
+                    records=records,
+                    content=content,
                     params={
                         "version": VERSION,
                         **chat_identity(settings),
@@ -63,7 +67,7 @@ def plan(lake: Lake, view: Snapshot, settings: Settings, *, partitions: Sequence
                     },
                     inputs={"instructions": [entry], "apis": apis, "tools": tools, "response_keys": keyed},
                     earlier=view.shards("solutions", partition),
-                    size=len(chunk),
+                    size=len(records),
                 )
             )
     return specs
