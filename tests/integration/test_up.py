@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 pytest.importorskip("ministack", reason="needs ministack: pip install 'toolbench[s3]'")
 
+KNOWN = ("/favicon.ico", "/ico/undefined.svg", "Invalid TaskInputResponse")
+"""What Prefect's own pages complain of."""
 PATIENCE = 240.0
 """Seconds that a step may take on a machine that is busy with other things; on one that is not it takes a few."""
 DROPPED, ASKED_FOR = "Education", "Mapping"
@@ -132,16 +134,17 @@ def lake(up: Up, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
 
 @pytest.fixture
 def ui(chromium: "Browser", up: Up) -> Iterator["Page"]:
-    """A page that fails for requests that leave this machine. What Prefect's own pages complain of is theirs: they ask
-    for pictures that are not there, and for an answer again when the server was too busy."""
+    """A page that fails for requests that leave this machine, and for complaints that are not Prefect's usual ones."""
     context = chromium.new_context(viewport={"width": 1280, "height": 1000}, color_scheme="light")
     page = context.new_page()
     page.set_default_timeout(1000 * PATIENCE)
-    away: list[str] = []
-    page.on("request", lambda r: None if r.url.startswith((f"{up.url}/", "data:", "blob:")) else away.append(r.url))
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda m: wrong.append(f"{m.text} {m.location}") if m.type == "error" else None)
+    page.on("request", lambda r: None if r.url.startswith((f"{up.url}/", "data:", "blob:")) else wrong.append(r.url))
     yield page
     context.close()
-    assert away == []
+    assert [text for text in wrong if not any(known in text for known in KNOWN)] == []
 
 
 @pytest.fixture
