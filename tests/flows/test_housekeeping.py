@@ -10,6 +10,7 @@ from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Running, Scheduled
+from prefect.testing.utilities import prefect_test_harness
 from workshop import Factory
 
 from flows.housekeeping import Retention, housekeeping
@@ -17,6 +18,13 @@ from flows.parameters import Options
 from flows.report import Report, publish_report
 from toolbench.errors import ToolbenchError
 from toolbench.lake import Draft, Lake
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_server(prefect_server: None) -> Iterator[None]:
+    """Another server: what the tasks of a run report after it was removed keeps a server from writing anything else."""
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
 
 
 @pytest.fixture
@@ -30,7 +38,7 @@ def worked(factory: Factory, tmp_path: Path) -> Lake:
 
 @pytest.fixture
 def clean() -> Iterator[None]:
-    """Prefect knows no run, not another test's either."""
+    """Prefect knows no run."""
     with get_client(sync_client=True) as client:
         _forget(client)
         yield

@@ -29,7 +29,7 @@ COMPOSE = ROOT / "docker-compose.yml"
 AUTH = "somebody:pass-4711"
 PASSWORD = "pass-0815"
 BUCKET = "toolbench"
-PATIENCE = 420.0
+PATIENCE = 240.0
 """Seconds for what should take a few, on a machine that others use too."""
 PREFECT = [sys.executable, "-m", "prefect"]
 

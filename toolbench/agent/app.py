@@ -62,7 +62,8 @@ def create_app(agent: Agent, host: str = "127.0.0.1") -> "Starlette":
         return unauthorised(request, keys) or there
 
     async def health(_: "Request") -> "Response":
-        return JSONResponse({"status": "ok", "key": bool(keys), "working": gate.working, "waiting": gate.waiting})
+        busy = {"working": gate.working, "ending": gate.ending, "waiting": gate.waiting}
+        return JSONResponse({"status": "ok", "key": bool(keys), **busy})
 
     async def page(_: "Request") -> "Response":
         return FileResponse(_PAGE / "index.html")

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 _SHORTEST, _LONGEST = 1, 60
 """Seconds that are asked to wait."""
@@ -26,8 +27,19 @@ class Gate:
     def __init__(self, at_once: int, waiting: int) -> None:
         self._at_once, self._most = at_once, waiting
         self._turns = asyncio.Semaphore(at_once)
-        self.working = self.waiting = 0
+        self.waiting = 0
+        self._at_work: set[asyncio.Task[Any]] = set()
         self._mean = 0.0
+
+    @property
+    def working(self) -> int:
+        """How many have a turn."""
+        return len(self._at_work)
+
+    @property
+    def ending(self) -> int:
+        """How many of them were told to stop, and still see a reply come that is paid for."""
+        return sum(bool(task.cancelling()) for task in self._at_work)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -39,12 +51,14 @@ class Gate:
             await self._turns.acquire()
         finally:
             self.waiting -= 1
-        started = time.monotonic()
-        self.working += 1
+        started, task = time.monotonic(), asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a turn is for a task")
+        self._at_work.add(task)
         try:
             yield
         finally:
-            self.working -= 1
+            self._at_work.discard(task)
             self._turns.release()
             took = time.monotonic() - started
             self._mean = took if not self._mean else (1 - _WEIGHT) * self._mean + _WEIGHT * took

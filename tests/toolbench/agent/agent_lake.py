@@ -51,6 +51,11 @@ def under_way(url: str) -> tuple[int, int]:
     return said["working"], said["waiting"]
 
 
+def ending(url: str) -> int:
+    """How many questions the server knows that nobody waits for any more, and sees the reply under way come."""
+    return int(httpx.get(f"{url}/health").json()["ending"])
+
+
 def calling(function: str, arguments: Any, thought: str | None = None) -> dict[str, Any]:
     """A reply that calls a function."""
     text = arguments if isinstance(arguments, str) else json.dumps(arguments)

@@ -55,7 +55,7 @@ def test_with_one_of_them_it_is(keyed: str, teacher: Scripted, key: str) -> None
 
 def test_the_page_asks_for_the_key_and_needs_none_itself(keyed: str, url: str) -> None:
     assert httpx.get(keyed).status_code == 200
-    quiet = {"status": "ok", "working": 0, "waiting": 0}
+    quiet = {"status": "ok", "working": 0, "ending": 0, "waiting": 0}
     assert httpx.get(f"{keyed}/health").json() == {**quiet, "key": True}
     assert httpx.get(f"{url}/health").json() == {**quiet, "key": False}
 
