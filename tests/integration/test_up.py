@@ -5,6 +5,7 @@ Screenshots go to the folder TOOLBENCH_TEST_SCREENSHOTS, otherwise to a temporar
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -32,6 +33,8 @@ pytest.importorskip("ministack", reason="needs ministack: pip install 'toolbench
 
 KNOWN = ("/favicon.ico", "/ico/undefined.svg", "Invalid TaskInputResponse")
 """What Prefect's own pages complain of."""
+LOCKED = "503 (Service Unavailable)"
+"""What they are told while SQLite is locked by somebody else's writing: it is to be asked again."""
 PATIENCE = 240.0
 """Seconds that a step may take on a machine that is busy with other things; on one that is not it takes a few."""
 DROPPED, ASKED_FOR = "Education", "Mapping"
@@ -144,7 +147,10 @@ def ui(chromium: "Browser", up: Up) -> Iterator["Page"]:
     page.on("request", lambda r: None if r.url.startswith((f"{up.url}/", "data:", "blob:")) else wrong.append(r.url))
     yield page
     context.close()
-    assert [text for text in wrong if not any(known in text for known in KNOWN)] == []
+    # What was locked is said twice: by the browser, and by the page that failed for it.
+    locked = sum(LOCKED in text for text in wrong)
+    rest = [text for text in wrong if not any(known in text for known in (*KNOWN, LOCKED))]
+    assert [text for text in rest if not (locked and "Request failed with status code 503" in text)] == []
 
 
 @pytest.fixture
@@ -174,6 +180,20 @@ def _state(up: Up, run: dict[str, Any]) -> str:
     return str(httpx.get(f"{up.url}/api/flow_runs/{run['id']}", timeout=60).json()["state_type"])
 
 
+def submit(ui: "Page") -> None:
+    """Press the button, and again where the page says that it could not be done: SQLite was locked."""
+    from playwright.sync_api import expect
+
+    tried = 0
+    while True:
+        with ui.expect_response("**/create_flow_run") as answer:
+            ui.get_by_role("button", name="Submit").click()
+        if answer.value.status != httpx.codes.SERVICE_UNAVAILABLE or tried == 5:
+            break
+        tried += 1
+    expect(ui).to_have_url(re.compile(r"/deployments/deployment/[^/]+\?tab=Runs"))
+
+
 def test_somebody_fills_in_the_form_and_watches_the_run(up: Up, ui: "Page", shoot: Callable[[str], None]) -> None:
     ui.goto(f"{up.url}/deployments")
     ui.get_by_role("link", name="on-demand").first.click()
@@ -184,8 +204,7 @@ def test_somebody_fills_in_the_form_and_watches_the_run(up: Up, ui: "Page", shoo
     for described in ("The category as the source names it", "Where the tables are", "Instructions aimed at"):
         ui.get_by_text(described).first.wait_for()
     shoot("form")
-    ui.get_by_role("button", name="Submit").click()
-    ui.wait_for_url("**/deployments/deployment/*?tab=Runs")
+    submit(ui)
     ui.locator("a[href*='/runs/flow-run/']").first.click()
     ui.get_by_text("Running", exact=True).first.wait_for()
     shoot("running")
