@@ -40,8 +40,8 @@ def shard_task(name: str, work: Work, *, teacher: bool = True) -> Task[..., Rece
     """The Prefect task that works on one shard of a stage. `teacher`: the stage asks it, so that a shard leases slots.
 
     Its arguments are a lake, the key of a specification in it, settings, a label for the run's name, a progress
-    counter, and what can end it, if anything can. Its body opens one event loop, works, and returns the receipt. Flows
-    set `retries` by `work.retries`; from the fourth on they wait as long as the third.
+    counter, and what can end it, if anything can. Its body waits for the loop of all shards, and returns the receipt.
+    Flows set `retries` by `work.retries`; from the fourth on they wait as long as the third.
     """
 
     @task(
