@@ -53,7 +53,7 @@ def watch_inbox(options: Options, inbox: Inbox = Inbox()) -> Requested:  # noqa:
         get_run_logger().warning("%s is no document in a category's folder: it is not looked at", store.url(key))
     if found:
         rows = [{"category": r.category, "source": r.source(store), "documents": len(r.documents)} for r in found]
-        create_table_artifact(table=rows, key="inbox", description=f"{len(rows)} categories were requested")
+        create_table_artifact(table=rows, key="inbox", description=f"Categories requested: {len(rows)}")
     return Requested(categories=[request.category for request in found])
 
 

@@ -217,11 +217,14 @@ def test_somebody_fills_in_the_form_and_watches_the_run(up: Up, ui: "Page", shoo
     ui.get_by_text("Artifacts", exact=True).click()
     ui.get_by_text("instructions-progress").first.wait_for()
     shoot("artifacts")
-    progress = {a["type"]: a for a in up.ask("artifacts/filter")}
-    assert {"progress", "table"} <= set(progress)
-    ui.goto(f"{up.url}/artifacts/artifact/{progress['table']['id']}")
-    ui.get_by_role("table").or_(ui.locator("table")).first.wait_for()
+    made = {a["key"]: a for a in reversed(up.ask("artifacts/filter", sort="CREATED_DESC", limit=200))}
+    assert {"instructions-progress", "instructions-counts", "solutions-counts", "night"} <= set(made)
+    ui.goto(f"{up.url}/artifacts/artifact/{made['instructions-counts']['id']}")
+    ui.get_by_text(ASKED_FOR, exact=True).first.wait_for()
     shoot("table")
+    ui.goto(f"{up.url}/artifacts/artifact/{made['night']['id']}")
+    ui.get_by_role("img").first.wait_for()
+    shoot("night")
 
 
 def test_both_ways_ended_in_the_lake(up: Up, lake: Lake) -> None:

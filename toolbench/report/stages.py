@@ -31,14 +31,14 @@ def figures(outcome: Outcome) -> list[dict[str, Any]]:
 def description(outcome: Outcome) -> str:
     """What the table is about, and what of it this run did."""
     done = len(outcome.receipts)
-    said = [f"{outcome.stage}: {number(done)} shards, {number(outcome.reused)} of them done before."]
+    said = [f"{outcome.stage}: shards {number(done)}, of them done before {number(outcome.reused)}."]
     if any(r.usage.calls for r in outcome.receipts):
         said.append(
             f"This run paid for {number(outcome.paid.calls)} calls and {dollars(outcome.paid.cost)}; "
             "the table counts what earlier ones paid for as well."
         )
     if outcome.left:
-        said.append(f"{number(len(outcome.left))} shards are left. {outcome.stopped}")
+        said.append(f"Shards left: {number(len(outcome.left))}. {outcome.stopped}")
     return " ".join(said)
 
 

@@ -149,5 +149,5 @@ def test_the_description_says_what_this_run_paid_and_what_is_left() -> None:
     outcome.left = [Spec(stage="s", label="", partition={}, records=[], content="", params={})]
     said = description(outcome)
     assert "This run paid for 4 calls and $0.5000" in said
-    assert said.endswith("1 shards are left. Enough.")
+    assert said.endswith("Shards left: 1. Enough.")
     json.dumps(figures(outcome))
