@@ -51,7 +51,8 @@ def test_it_is_refused_without_a_gpu_and_published_where_a_cpu_is_meant(
     lake: Lake, tmp_path: Path, options: Callable[..., Any]
 ) -> None:
     torch = pytest.importorskip("torch", reason="needs the extra `train`")
-    from toolbench.student.bootstrap import BootstrapConfig, bootstrap
+    from toolbench.student.bootstrap import bootstrap
+    from toolbench.student.bootstrap_config import BootstrapConfig
 
     shape = BootstrapConfig(layers=1, width=32, heads=2, vocabulary=400, context=256, steps=1, batch_size=1)
     bootstrap(lambda: iter([conversation(f"city{n}", "train") for n in range(8)]), shape, tmp_path / "base")

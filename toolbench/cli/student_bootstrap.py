@@ -32,24 +32,26 @@ def bootstrap(
     block: Annotated[int | None, typer.Option(help="Tokens trained on at once. Without: as many as positions.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Blocks that make a step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The peak of the learning rate.")] = None,
+    checkpoint_every: Annotated[int | None, typer.Option(help="Steps between two checkpoints.")] = None,
     seed: Seed = None,
 ) -> None:
     """Build a small Llama with a tokenizer and a chat template of its own, and pre-train it on the lake's text.
 
     It reads API documents, instructions and conversations of the split `train`. It shows that everything works where
-    no model can be had; it is no replacement for one.
+    no model can be had; it is no replacement for one. A run that was killed goes on from its newest checkpoint, which
+    lies in the folder: the same command again.
 
     Example: toolbench student bootstrap --preset 10m --out base, then toolbench student train --base base
     """
-    from toolbench.student.bootstrap import BootstrapConfig
     from toolbench.student.bootstrap import bootstrap as make
+    from toolbench.student.bootstrap_config import BootstrapConfig
     from toolbench.student.corpus import corpus
 
     found = settings(lake=lake, seed=seed)
     shape = {"layers": layers, "width": width, "heads": heads, "vocabulary": vocabulary, "context": context}
     run = {
         "conversations": conversations, "epochs": epochs, "steps": steps, "block": block, "batch_size": batch_size,
-        "learning_rate": learning_rate,
+        "learning_rate": learning_rate, "checkpoint_every": checkpoint_every,
     }  # fmt: skip
     try:
         config = BootstrapConfig.preset(preset, **shape, **run, seed=found.seed % 2**31)

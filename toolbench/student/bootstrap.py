@@ -1,99 +1,35 @@
 """A small Llama of our own, made of nothing but a lake's text: so that a student can be tuned where no model is."""
 
+import hashlib
 import json
+import shutil
 import time
 from array import array
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
+from toolbench.digests import digest
 from toolbench.errors import ToolbenchError
-from toolbench.student.base import Precision, bf16, quiet, require
-from toolbench.student.corpus import Form, Texts, tokens, words
+from toolbench.student.base import bf16, quiet, require
+from toolbench.student.bootstrap_config import BootstrapConfig
+from toolbench.student.checkpoints import newest
+from toolbench.student.corpus import Texts, tokens, words
 
-Preset = Literal["1m", "10m", "50m", "150m"]
-PRESETS: tuple[Preset, ...] = get_args(Preset)
+CHECKPOINTS = "checkpoints"
+"""The folder in the model's where a run that has not ended keeps what it can go on from."""
+
+
 SPECIAL = ("<|pad|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>")
 """Tokens of the chat template; `<|im_end|>` ends a turn and a text."""
 
 _PIECES = r"\p{N}| ?[\p{L}_]+| ?[^\s\p{L}\p{N}_]+|\s+"
 """What no token reaches beyond. One digit a token: ids, amounts and dates are copied, not spelt. A function's name may
 be one token."""
-
-_SHAPES: dict[Preset, tuple[int, int, int, int]] = {
-    "1m": (4, 128, 4, 4096),
-    "10m": (4, 448, 7, 4096),  # few wide layers are the fastest on a CPU
-    "50m": (12, 576, 9, 12288),
-    "150m": (14, 896, 14, 16384),
-}
-"""Layers, width, heads, vocabulary: about the named number of parameters, with tied embeddings."""
-
-
-class BootstrapConfig(BaseModel):
-    """Settings of `bootstrap`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    layers: int = Field(default=6, ge=1)
-    """Transformer blocks."""
-
-    width: int = Field(default=320, ge=8)
-    """Dimensions of a token; a multiple of twice `heads`."""
-
-    heads: int = Field(default=8, ge=1)
-    """Attention heads."""
-
-    vocabulary: int = Field(default=8192, ge=300)
-    """Tokens at most; a small corpus gives fewer."""
-
-    context: int = Field(default=2048, ge=64)
-    """Positions: longer conversations can neither be read nor tuned on."""
-
-    conversations: Form = "whole"
-    """How conversations are read: `short` leaves out system prompt and functions, which are most of the tokens and say
-    the same again and again. The tokenizer knows their words all the same."""
-
-    block: int | None = Field(default=None, ge=64)
-    """Tokens that are trained on at once, `context` at most and by default; shorter blocks make more steps of as many
-    tokens, and leave positions further apart to the tuning."""
-
-    epochs: int = Field(default=3, ge=1)
-    """Passes over the corpus."""
-
-    steps: int | None = Field(default=None, ge=1)
-    """Steps in all, in place of `epochs`."""
-
-    batch_size: int = Field(default=8, ge=1)
-    """Blocks that make one step."""
-
-    precision: Precision = "auto"
-    """Arithmetic of the passes; weights and optimiser are fp32 always. bf16 is nearly twice as fast where the processor
-    has it (AMX or AVX-512 BF16, recent GPUs), and slower where it has not; auto is bf16 there, else fp32."""
-
-    learning_rate: float = Field(default=1e-3, gt=0)
-    """The peak, after a warm-up of 2% of all steps; it falls to zero as a cosine."""
-
-    seed: int = Field(default=0, ge=0, lt=2**31)
-    """Fixes the start and the order of blocks: on one CPU, the same text then gives the same bytes."""
-
-    @model_validator(mode="after")
-    def _whole_heads(self) -> "BootstrapConfig":
-        if self.width % (2 * self.heads):
-            raise ValueError(f"width {self.width} is no multiple of twice the {self.heads} heads")
-        if self.block is not None and self.block > self.context:
-            raise ValueError(f"a block of {self.block} tokens does not fit the context of {self.context}")
-        return self
-
-    @classmethod
-    def preset(cls, name: Preset, **changed: Any) -> "BootstrapConfig":
-        """The shape of about that many parameters; what is None in `changed` stays as it is."""
-        shape = dict(zip(("layers", "width", "heads", "vocabulary"), _SHAPES[name], strict=True))
-        return cls.model_validate({**shape, **{k: v for k, v in changed.items() if v is not None}})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +46,7 @@ class Bootstrapped:
     loss_last: float
     """The same, the mean of the last tenth of all steps."""
     tokens_per_second: float
+    """Of this call: steps that were there already are not counted."""
     seconds: float
     losses: list[float] = field(default_factory=list)
     """Of each step."""
@@ -120,21 +57,27 @@ def bootstrap(
 ) -> Bootstrapped:
     """Train a tokenizer and a Llama on `texts`; `folder` then serves as the base of a student.
 
-    On a GPU where there is one. Seeds Python's, NumPy's and torch's global generators. Raises ToolbenchError if the
-    corpus does not fill one block, a package is missing, or `folder` cannot be written.
+    On a GPU where there is one. Seeds Python's, NumPy's and torch's global generators. A run that was killed goes on
+    from the newest checkpoint in `folder`, if text and configuration are the same, and ends with the weights it would
+    have had; checkpoints of another run are removed. None is left at the end. Raises ToolbenchError if the corpus does
+    not fill one block, a package is missing, or `folder` cannot be written.
     """
     require()
     started = time.monotonic()
+    work = folder / CHECKPOINTS
     tokenizer = _tokenizer(texts, config.vocabulary)
     blocks = _blocks(tokens(texts, tokenizer, config.conversations), config.block or config.context)
+    with _written(folder):
+        checkpoint = newest(work, digest([config.model_dump(mode="json"), blocks.digest()]))
     model = _model(tokenizer, config)
-    trainer = _trainer(model, blocks, config, folder, progress)
+    trainer = _trainer(model, blocks, config, work, progress)
     at = time.monotonic()
-    with quiet():
-        trainer.train()
+    with quiet(), _written(folder):
+        trainer.train(resume_from_checkpoint=checkpoint)
     seconds = time.monotonic() - at
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     last = losses[-max(1, len(losses) // 10) :]
+    done = len(losses) - int(checkpoint.rpartition("-")[2] if checkpoint else 0)
     result = Bootstrapped(
         parameters=sum(p.numel() for p in model.parameters()),
         vocabulary=len(tokenizer),
@@ -142,20 +85,25 @@ def bootstrap(
         steps=len(losses),
         loss_first=losses[0],
         loss_last=sum(last) / len(last),
-        tokens_per_second=len(losses) * config.batch_size * blocks.length / seconds,
+        tokens_per_second=done * config.batch_size * blocks.length / seconds,
         seconds=time.monotonic() - started,
         losses=losses,
     )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with quiet():
-            model.save_pretrained(folder)
-            tokenizer.save_pretrained(folder)
+    with _written(folder), quiet():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
         figures = {"config": config.model_dump(mode="json"), **asdict(result)}
         (folder / "bootstrap.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    shutil.rmtree(work, ignore_errors=True)
+    return result
+
+
+@contextmanager
+def _written(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ToolbenchError(f"The model cannot be written to {folder} ({error}): name another folder.") from error
-    return result
 
 
 class _Blocks:
@@ -170,6 +118,10 @@ class _Blocks:
     def __getitem__(self, n: int) -> dict[str, list[int]]:
         ids = list(self.tokens[n * self.length : (n + 1) * self.length])
         return {"input_ids": ids, "labels": ids}
+
+    def digest(self) -> str:
+        """Of all tokens, in order."""
+        return hashlib.sha256(self.tokens).hexdigest()
 
 
 def _blocks(read: Iterator[list[int]], length: int) -> _Blocks:
@@ -238,7 +190,7 @@ def _trainer(
     model: Any,
     blocks: _Blocks,
     config: BootstrapConfig,
-    folder: Path,
+    work: Path,
     progress: Callable[[str, int, int], None] | None,
 ) -> Any:
     import torch
@@ -250,7 +202,7 @@ def _trainer(
                 progress("pre-train", state.global_step, state.max_steps)
 
     arguments = TrainingArguments(
-        output_dir=str(folder),
+        output_dir=str(work),
         num_train_epochs=config.epochs,
         max_steps=config.steps or -1,
         per_device_train_batch_size=config.batch_size,
@@ -262,7 +214,8 @@ def _trainer(
         bf16=bf16(config.precision),
         use_cpu=not torch.cuda.is_available(),
         seed=config.seed,
-        save_strategy="no",
+        save_steps=config.checkpoint_every,
+        save_total_limit=1,
         logging_strategy="steps",
         logging_steps=1,
         report_to="none",

@@ -5,6 +5,7 @@ import json
 import shutil
 import tarfile
 from pathlib import Path
+from typing import Any
 
 from toolbench.errors import ToolbenchError
 
@@ -15,22 +16,28 @@ _OF = "run.json"
 def newest(work: Path, run: str) -> str | None:
     """The folder of the newest whole checkpoint of `run` below `work`; those of another run are removed.
 
-    A checkpoint without `trainer_state.json`, which is written last, was cut off by a kill.
+    A checkpoint without a legible `trainer_state.json`, which is written last, was cut off by a kill.
     """
     work.mkdir(parents=True, exist_ok=True)
     found = sorted(work.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
-    try:
-        ours = json.loads((work / _OF).read_text(encoding="utf-8"))["run"] == run
-    except (OSError, ValueError, KeyError, TypeError):
-        ours = False
+    ours = (_read(work / _OF) or {}).get("run") == run
     for folder in found:
-        if not ours or not (folder / "trainer_state.json").is_file():
+        if not ours or _read(folder / "trainer_state.json") is None:
             shutil.rmtree(folder)
     if not ours:
         (work / "metrics.jsonl").unlink(missing_ok=True)
     (work / _OF).write_text(json.dumps({"run": run}) + "\n", encoding="utf-8")
     left = [p for p in found if p.is_dir()]
     return str(left[-1]) if left else None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A JSON object; None where there is none, or not all of it."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def packed(work: Path) -> bytes:

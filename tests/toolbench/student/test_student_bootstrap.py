@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import shutil
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +18,8 @@ from toolbench.cli import app
 from toolbench.errors import ToolbenchError
 from toolbench.lake import Draft, Lake, Spec
 from toolbench.records import Conversation
-from toolbench.student.bootstrap import PRESETS, BootstrapConfig, bootstrap
+from toolbench.student.bootstrap import CHECKPOINTS, bootstrap
+from toolbench.student.bootstrap_config import PRESETS, BootstrapConfig
 from toolbench.student.corpus import corpus, tokens
 
 SMALL = BootstrapConfig(
@@ -69,6 +73,60 @@ def test_two_runs_give_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "one" / "tokenizer.json").read_bytes() == (tmp_path / "two" / "tokenizer.json").read_bytes()
 
 
+def killed(config: BootstrapConfig, folder: Path, at: int) -> None:
+    """A run in a process of its own that ends at that step as by `kill -9`."""
+
+    def kill(phase: str, done: int, total: int) -> None:
+        if done == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    child = os.fork()
+    if not child:
+        try:
+            bootstrap(texts, config, folder, kill)
+        finally:
+            os._exit(1)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
+    config = SMALL.model_copy(update={"steps": None, "epochs": 2, "block": 64, "checkpoint_every": 2})
+    whole = bootstrap(texts, config, tmp_path / "whole")
+    half = whole.steps // 2
+    killed(config, tmp_path / "killed", half + 4)
+    left = tmp_path / "killed" / CHECKPOINTS
+    (newest,) = (p.name for p in left.glob("checkpoint-*"))
+    saved = int(newest.removeprefix("checkpoint-"))
+    assert half < saved < whole.steps, "in mid epoch"
+    assert not (tmp_path / "killed" / "model.safetensors").exists()
+    shutil.copytree(left / newest, left / f"checkpoint-{saved + 2}")
+    (left / f"checkpoint-{saved + 2}" / "trainer_state.json").write_text('{"epoch": 1.')  # killed while it was written
+    seen: list[int] = []
+    resumed = bootstrap(texts, config, tmp_path / "killed", lambda _, done, __: seen.append(done))
+    assert seen == list(range(saved + 1, whole.steps + 1))
+    assert resumed.losses == whole.losses
+    for name in ("model.safetensors", "tokenizer.json"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not left.exists(), "of no use any more"
+    assert not (tmp_path / "whole" / CHECKPOINTS).exists()
+
+
+def test_checkpoints_of_other_settings_or_texts_are_not_gone_on_with(tmp_path: Path) -> None:
+    config = SMALL.model_copy(update={"steps": 4, "checkpoint_every": 1})
+
+    def first_step(config: BootstrapConfig, read: Callable[[], Iterator[str | Conversation]] = texts) -> int:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        shutil.copytree(tmp_path / "killed", folder)
+        seen: list[int] = []
+        bootstrap(read, config, folder, lambda _, done, __: seen.append(done))
+        return seen[0]
+
+    killed(config, tmp_path / "killed", 3)
+    assert first_step(config) == 3
+    assert first_step(config.model_copy(update={"learning_rate": 1e-3})) == 1
+    assert first_step(config, lambda: (text for text in (*texts(), "More to read."))) == 1
+
+
 def test_what_is_held_out_is_never_read(lake: Lake) -> None:
     rows = [*TRAINING, *HELD_OUT, a_conversation("c", "Nowhere", "category")]
     names = [r.id for r in rows]
@@ -117,6 +175,14 @@ def test_too_little_text_is_one_sentence(tmp_path: Path) -> None:
         bootstrap(lambda: iter([]), SMALL, tmp_path)
     with pytest.raises(ToolbenchError, match="do not fill one block of 256"):
         bootstrap(lambda: iter(["Hello"]), SMALL, tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence_before_the_first_step(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    steps: list[int] = []
+    with pytest.raises(ToolbenchError, match=r"^The model cannot be written to .*file .*: name another folder\.$"):
+        bootstrap(texts, SMALL, tmp_path / "file", lambda _, done, __: steps.append(done))
+    assert not steps
 
 
 @pytest.mark.parametrize("name", PRESETS)
