@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from workshop import Server
 
+from toolbench.digests import draw
 from toolbench.teacher.offline import create_app
 
 KEYS = {
@@ -36,8 +37,6 @@ class World:
     """Everybody whom a run asks, each repeating what it was sent. It remembers which keys it has seen."""
 
     seen: set[str] = field(default_factory=set)
-    chats: int = 0
-    url: str = ""
 
     def __post_init__(self) -> None:
         self._teacher = create_app()
@@ -46,12 +45,10 @@ class World:
         if scope["type"] != "http":
             return None
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-        path, body = scope["path"], b""
-        if not path.startswith(("/v1", "/stats")):
-            more = True
-            while more:
-                message = await receive()
-                body, more = body + message.get("body", b""), message.get("more_body", False)
+        path, body, more = scope["path"], b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
         told = f"{json.dumps(headers)} {scope['query_string'].decode()} {body.decode()}"
         basic = base64.b64decode(headers.get("authorization", "").removeprefix("Basic ") + "==", validate=False)
         self.seen |= {name for name, key in KEYS.items() if key in told or key.encode() in basic}
@@ -61,12 +58,15 @@ class World:
             return await _answer(send, 500, failure)
         if path.startswith("/broken"):
             return await _answer(send, 200, {"object": "list", "data": []})
-        if path == "/v1/chat/completions":
-            self.chats += 1
-            if self.chats in (1, 6, 9):  # while instructions are written, and while paths are searched
-                return await _answer(send, 400, failure)
+        if path == "/v1/chat/completions" and _refused(json.loads(body)):
+            return await _answer(send, 400, failure)
         if path.startswith("/v1"):
-            return await self._teacher(scope, receive, send)
+            whole = [{"type": "http.request", "body": body}]
+
+            async def again() -> Any:
+                return whole.pop() if whole else await receive()
+
+            return await self._teacher(scope, again, send)
         if path == "/index.json":
             return await _answer(send, 200, {"openapi": ["/live.json", "/virtual.json"]})
         if path in ("/live.json", "/virtual.json"):
@@ -74,6 +74,15 @@ class World:
         if path == "/virtual":
             return await _answer(send, 200, {"error": "", "response": echo})
         return await _answer(send, 200 if "one" in path else 503, echo)
+
+
+def _refused(request: dict[str, Any]) -> bool:
+    """What the teacher never answers, whenever it is asked: instructions for one tool alone, so that those for both are
+    left; and half of the instructions that paths are searched for."""
+    asked = next(m["content"] for m in request["messages"] if m["role"] == "user")
+    if "tools" in request:
+        return draw(asked, "refused") < 0.5
+    return "# The APIs" in asked and ("_for_facts" in asked) != ("_for_figures" in asked)
 
 
 async def _answer(send: Any, status: int, value: Any) -> None:
@@ -139,7 +148,7 @@ def left(tmp_path_factory: pytest.TempPathFactory, tiny_base: str) -> Iterator[L
         "TOOLBENCH_RETRIEVER__BASE": tiny_base,
         "TOOLBENCH_RETRIEVER__MAX_TOKENS": "32",
     }
-    command = [sys.executable, "-m", "toolbench", "refresh", "--instructions", "30", "--groups", "I1,I2"]
+    command = [sys.executable, "-m", "toolbench", "refresh", "--instructions", "12", "--groups", "I1,I2"]
     command += ["--catalogue", f"http://reader:{KEYS['reader']}@{place}/index.json"]
     printed, codes = "", []
     for change in ({}, {"OPENAI_BASE_URL": f"{server.url}/broken/v1", "TOOLBENCH_SEED": "5"}):
@@ -178,10 +187,17 @@ def _places(left: Left, needle: str) -> set[str]:
     return found
 
 
+def _rejects(left: Left) -> list[dict[str, Any]]:
+    files = (left.folder / "lake/tables/rejects").glob("*.parquet")
+    return [row for path in files for row in pq.ParquetFile(path).read().to_pylist()]
+
+
 def test_the_runs_did_what_they_should_and_every_key_was_used(left: Left) -> None:
     assert left.codes == [0, 1], left.printed[-3000:]
     assert "no reply for Bearer (key)" in left.printed.splitlines()[-1]
     assert left.seen == set(KEYS)
+    refused = {(row["stage"], row["reason"]) for row in _rejects(left)}
+    assert refused == {("instructions", "no_reply"), ("dataset", "failed")}, "while writing, and while searching"
 
 
 def test_the_search_finds_what_is_no_secret_everywhere(left: Left) -> None:
@@ -210,9 +226,7 @@ def test_the_search_finds_a_planted_key(left: Left, tmp_path: Path) -> None:
 
 
 def test_a_log_names_the_record_that_failed(left: Left) -> None:
-    """The first request for instructions was refused: its combination is a reject that the log names."""
-    rejects = [row for path in (left.folder / "lake/tables/rejects").glob("*.parquet")
-               for row in pq.ParquetFile(path).read().to_pylist()]  # fmt: skip
-    refused = next(row for row in rejects if row["reason"] == "no_reply")
+    """The request for one tool's instructions was refused: its combination is a reject that the log names."""
+    refused = next(row for row in _rejects(left) if row["stage"] == "instructions" and row["reason"] == "no_reply")
     assert f"instructions: {refused['record_id']}: no_reply: " in left.printed
     assert "It was asked for record " in left.printed
