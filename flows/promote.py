@@ -16,12 +16,13 @@ from flows.stage import Done, Threads, publish
 from toolbench.digests import digest
 from toolbench.errors import LakeError, UsageError
 from toolbench.lake import Draft, Lake, ModelEntry, Snapshot
+from toolbench.promotion import Decision
 from toolbench.services import served_student, services
 from toolbench.settings import Settings
 from toolbench.statistics import wilson
 from toolbench.student import MODEL
 from toolbench.student.folder import base_of
-from toolbench.student.promotion import BASE, NEWEST, PREVIOUS, TRAINED, Decision, decide, models, recorded
+from toolbench.student.promotion import BASE, NEWEST, PREVIOUS, TRAINED, decide, models, recorded
 from toolbench.student.refresh import contents
 from toolbench.tooleval import gate
 from toolbench.tooleval.evaluate import pass_rate

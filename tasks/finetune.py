@@ -2,23 +2,14 @@
 
 from pathlib import Path
 
-from prefect import task
-from prefect.tasks import exponential_backoff
-
-from tasks.shard import may_pass
+from tasks.shard import model_task
 from toolbench.errors import ToolbenchError
 from toolbench.lake import Lake, ModelEntry, Snapshot
 from toolbench.student import StudentConfig, train_in_lake
 from toolbench.student.fitting import Progress
 
 
-@task(
-    name="finetune student",
-    task_run_name="finetune {base}",
-    retries=2,
-    retry_delay_seconds=exponential_backoff(backoff_factor=2),
-    retry_condition_fn=may_pass,
-)
+@model_task("finetune student", "finetune {base}")
 def finetune_student_shard(
     lake: Lake, view: Snapshot, config: StudentConfig, base: str, work: Path, progress: Progress
 ) -> ModelEntry:

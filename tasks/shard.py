@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, task
 from prefect.client.schemas.objects import State, TaskRun
@@ -18,6 +18,9 @@ from toolbench.errors import BudgetError, TransientError
 from toolbench.lake import Lake, Receipt, Spec
 from toolbench.progress import Counter
 from toolbench.settings import Settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 LEFT = "Left for the next run"
 """The name of the state of a shard that the budget did not cover; Prefect counts it as Cancelled."""
@@ -34,6 +37,17 @@ async def may_pass(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
     """Only what a later try may cure is tried again: a wrong key stays wrong."""
     error = await state.aresult(raise_on_failure=False)
     return isinstance(error, TransientError | OSError)
+
+
+def model_task(name: str, run_name: str = "") -> Callable[[Callable[P, R]], Task[P, R]]:
+    """A task whose work is one model, tried twice again where that may help. `run_name`: with arguments in braces."""
+    return task(
+        name=name,
+        task_run_name=run_name or name,
+        retries=2,
+        retry_delay_seconds=exponential_backoff(backoff_factor=2),
+        retry_condition_fn=may_pass,
+    )
 
 
 def shard_task(name: str, work: Work, *, teacher: bool = True) -> Task[..., Receipt]:

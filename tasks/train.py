@@ -1,9 +1,6 @@
 """Train the retriever, choose which one serves, index for it: a task each, since one model is one piece of work."""
 
-from prefect import task
-from prefect.tasks import exponential_backoff
-
-from tasks.shard import may_pass
+from tasks.shard import model_task
 from toolbench.encoder import Progress
 from toolbench.lake import Lake, ModelEntry, Snapshot
 from toolbench.progress import Counter
@@ -11,25 +8,13 @@ from toolbench.retriever import Chosen, Indexed, choose, index_in_lake, train_in
 from toolbench.settings import Settings
 
 
-@task(
-    name="train retriever",
-    task_run_name="train retriever from {base}",
-    retries=2,
-    retry_delay_seconds=exponential_backoff(backoff_factor=2),
-    retry_condition_fn=may_pass,
-)
+@model_task("train retriever", "train retriever from {base}")
 def train_retriever_shard(lake: Lake, view: Snapshot, settings: Settings, base: str, counter: Counter) -> ModelEntry:
     """The trained model's place in the lake; `base` is for the run's name."""
     return train_in_lake(lake, view, settings, _telling(counter))
 
 
-@task(
-    name="choose retriever",
-    task_run_name="choose retriever",
-    retries=2,
-    retry_delay_seconds=exponential_backoff(backoff_factor=2),
-    retry_condition_fn=may_pass,
-)
+@model_task("choose retriever")
 def choose_retriever_shard(
     lake: Lake, view: Snapshot, settings: Settings, newest: ModelEntry, counter: Counter
 ) -> Chosen:
@@ -37,13 +22,7 @@ def choose_retriever_shard(
     return choose(lake, view, newest, settings, _telling(counter))
 
 
-@task(
-    name="index retriever",
-    task_run_name="index retriever",
-    retries=2,
-    retry_delay_seconds=exponential_backoff(backoff_factor=2),
-    retry_condition_fn=may_pass,
-)
+@model_task("index retriever")
 def index_retriever_shard(lake: Lake, view: Snapshot, model: ModelEntry, counter: Counter) -> Indexed:
     """The index of all APIs of `view` for a model: only what changed is encoded."""
     return index_in_lake(lake, view, model, _telling(counter))

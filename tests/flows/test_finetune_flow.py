@@ -68,7 +68,7 @@ def test_it_is_refused_without_a_gpu_and_published_where_a_cpu_is_meant(
     assert (done.snapshot, view.flow) == (view.number, "finetune-student")
     assert view.models[MODEL] == view.models[NEWEST]
     assert view.models[MODEL].metrics["loss_after"] < view.models[MODEL].metrics["loss_before"]
-    assert "no instruction is held out to compare it" in view.models[MODEL].metrics["decision"]["sentence"]
+    assert "no instructions are held out to compare it" in view.models[MODEL].metrics["decision"]["sentence"]
     with get_client(sync_client=True) as client:
         keys = {artifact.key for artifact in client.read_artifacts()}
     assert {"student", "student-metrics", "student-progress"} <= keys

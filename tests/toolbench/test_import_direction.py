@@ -23,6 +23,7 @@ LAYERS = (
         "react_text",
         "tokens",
         "statistics",
+        "promotion",
         "bm25",
         "plots",
         "serving",

@@ -1,7 +1,6 @@
 """`toolbench instruct`: write instructions for the lake's APIs, or only say which combinations would be sampled."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,9 +36,7 @@ def instruct(
     model: o.Model = None,
     base_url: o.BaseUrl = None,
     seed: o.Seed = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Folder of the HTML report; without it, `report` in the lake's.")
-    ] = None,
+    report: o.Report = None,
 ) -> None:
     """Write instructions for the APIs that the lake has: the flow generate-instructions.
 
@@ -64,7 +61,7 @@ def instruct(
         return
     from toolbench.cli.watch import run_flow
 
-    given = {name.replace("__", "."): value for name, value in flags.items() if value is not None}
+    given = o.given(flags)
     run_flow("instruct", given, settings, report)
 
 

@@ -1,5 +1,7 @@
 """Flags that several commands share."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -26,6 +28,7 @@ MaxHours = Annotated[
     float | None, typer.Option(min=0, help="Hours after which the run ends well, and the next one goes on.")
 ]
 Seed = Annotated[int | None, typer.Option(help="Decides every draw.")]
+Report = Annotated[Path | None, typer.Option(help="Folder of the HTML report; without it, `report` in the lake's.")]
 
 
 def split(text: str | None) -> list[str] | None:
@@ -36,3 +39,8 @@ def split(text: str | None) -> list[str] | None:
 def settings(**flags: Any) -> Settings:
     """Effective settings; the flags' names have `__` where settings have dots."""
     return load({name.replace("__", "."): value for name, value in flags.items()}).settings
+
+
+def given(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Flags that were given, under their settings' dotted names: what a flow is told of them."""
+    return {name.replace("__", "."): value for name, value in flags.items() if value is not None}

@@ -29,9 +29,7 @@ def refresh(
     max_cost: o.MaxCost = None,
     max_calls: o.MaxCalls = None,
     max_hours: o.MaxHours = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Folder of the HTML report; without it, `report` in the lake's.")
-    ] = None,
+    report: o.Report = None,
 ) -> None:
     """From a catalogue of APIs to a published dataset and a trained retriever: the flow nightly-refresh.
 
@@ -47,7 +45,7 @@ def refresh(
     settings = o.settings(**flags)  # a wrong flag is said before anything starts
     from toolbench.cli.watch import run_flow
 
-    run_flow("refresh", _given(flags), settings, report)
+    run_flow("refresh", o.given(flags), settings, report)
 
 
 def annotate(
@@ -64,9 +62,7 @@ def annotate(
     max_cost: o.MaxCost = None,
     max_calls: o.MaxCalls = None,
     max_hours: o.MaxHours = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Folder of the HTML report; without it, `report` in the lake's.")
-    ] = None,
+    report: o.Report = None,
     replay: Annotated[
         bool,
         typer.Option(
@@ -82,7 +78,7 @@ def annotate(
     flags |= _budget(max_cost, max_calls, max_hours)
     settings = o.settings(**flags)
     if replay:
-        if _given(flags).keys() - {"lake"} or instructions or limit or report:
+        if o.given(flags).keys() - {"lake"} or instructions or limit or report:
             raise UsageError("With --replay only --lake can be given: all else comes from each shard's specification.")
         from toolbench.cli.replay import replay as again
 
@@ -92,7 +88,7 @@ def annotate(
         raise UsageError(f"The instructions {instructions} are no file: give one in ToolBench's layout.")
     from toolbench.cli.watch import run_flow
 
-    run_flow("annotate", _given(flags), settings, report, instructions=instructions, limit=limit)
+    run_flow("annotate", o.given(flags), settings, report, instructions=instructions, limit=limit)
 
 
 def add_category(
@@ -107,9 +103,7 @@ def add_category(
     max_cost: o.MaxCost = None,
     max_calls: o.MaxCalls = None,
     max_hours: o.MaxHours = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Folder of the HTML report; without it, `report` in the lake's.")
-    ] = None,
+    report: o.Report = None,
 ) -> None:
     """The whole way for one category alone; the rest of the lake is left as it is.
 
@@ -121,7 +115,7 @@ def add_category(
     settings = o.settings(**flags)
     from toolbench.cli.watch import run_flow
 
-    run_flow("add-category", _given(flags), settings, report, category=category, source=source)
+    run_flow("add-category", o.given(flags), settings, report, category=category, source=source)
 
 
 def _flags(
@@ -148,8 +142,3 @@ def _flags(
 
 def _budget(max_cost: float | None, max_calls: int | None, max_hours: float | None) -> dict[str, Any]:
     return {"budget__max_cost": max_cost, "budget__max_calls": max_calls, "budget__max_hours": max_hours}
-
-
-def _given(flags: dict[str, Any]) -> dict[str, Any]:
-    """Flags that were given, under their settings' dotted names."""
-    return {name.replace("__", "."): value for name, value in flags.items() if value is not None}

@@ -30,9 +30,7 @@ def screen(
     ] = None,
     rules: Annotated[Path | None, typer.Option(help="A TOML file of words, patterns and limits.")] = None,
     print_rules: Annotated[bool, typer.Option(help="Print the rules that count, to start a file from.")] = False,
-    report: Annotated[
-        Path | None, typer.Option(help="Folder of the HTML report; without it, `report` in the lake's.")
-    ] = None,
+    report: o.Report = None,
 ) -> None:
     """Rate every API of the lake: working, dead, unauthorised, slow, low quality, rate limited, unsuitable, unknown.
 
@@ -57,7 +55,7 @@ def screen(
     _check(night)
     from toolbench.cli.watch import run_flow
 
-    given = {name.replace("__", "."): value for name, value in flags.items() if value is not None}
+    given = o.given(flags)
     run_flow("screen", given, settings, report, night=night or "")
     show(Lake(settings.lake))
 

@@ -20,9 +20,7 @@ def promote(
     model: o.Model = None,
     base_url: o.BaseUrl = None,
     seed: o.Seed = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Folder of the HTML report; without it, `report` in the lake's.")
-    ] = None,
+    report: o.Report = None,
 ) -> None:
     """Serve the newest student, have it search the held-out instructions and have the answers judged: the flow
     promote-student.
@@ -41,7 +39,7 @@ def promote(
         raise LakeError(f"{opened.uri} has no student to promote: run `toolbench student train` first.")
     from toolbench.cli.watch import run_flow
 
-    given = {name.replace("__", "."): value for name, value in flags.items() if value is not None}
+    given = o.given(flags)
     where = str(Path(base).resolve()) if base and Path(base).is_dir() else base or ""
     run_flow("promote", given, settings, report, method=method, queries=queries, base=where)
     decision = opened.snapshot().models[NEWEST].metrics["decision"]

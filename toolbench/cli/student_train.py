@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
@@ -12,7 +12,11 @@ from toolbench.cli.lake import published
 from toolbench.cli.options import Lake as LakeOption
 from toolbench.cli.options import settings
 from toolbench.errors import ToolbenchError, UsageError
-from toolbench.lake import Draft, Lake
+from toolbench.lake import Draft, Lake, ModelEntry
+
+if TYPE_CHECKING:
+    from toolbench.student import StudentConfig
+    from toolbench.student.config import Preset
 
 Base = Annotated[
     str, typer.Option("--base", help="The model to adapt: a folder, or a name that the local cache holds.")
@@ -64,9 +68,6 @@ def train(
 
     Example: toolbench student train --base ./my-model --epochs 2 --out adapter
     """
-    from toolbench.student import StudentConfig, finished, specification, train_in_lake
-    from toolbench.student.promotion import NEWEST
-
     changed = {
         "epochs": epochs, "steps": steps, "learning_rate": learning_rate, "batch_size": batch_size,
         "micro_batch": micro_batch, "max_tokens": max_tokens, "calls": calls, "per_turn": per_turn,
@@ -77,30 +78,47 @@ def train(
     if work is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("Several processes train together: give all of them the same folder with --work.")
     found = settings(lake=lake)
-    try:
-        config = StudentConfig.preset(preset, base, **changed, seed=found.seed % 2**31)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UsageError(f"It cannot be trained so: {f'{where}: ' if where else ''}{first['msg']}.") from error
-    opened = Lake(found.lake)
-    view = published(opened, None)
-    before = finished(opened, specification(view, config))
-    if before is None:
-        with bars() as show:
-            entry = train_in_lake(opened, view, config, show, work)
-        if entry is None:
-            return  # another process of this run has written it
-    else:
-        entry = before
-    newest = view.models.get(NEWEST)
-    if newest is None or newest.spec != entry.spec:  # else it may have been judged since
-        opened.publish(Draft(models={NEWEST: entry}), "finetune-student")
-    typer.echo(f"{'unchanged' if before else 'trained'}: {_figures(entry.metrics)}")
+    opened, config = Lake(found.lake), _config(preset, base, {**changed, "seed": found.seed % 2**31})
+    entry = _published(opened, config, work)
+    if entry is None:
+        return  # another process of this run has written it
     typer.echo(f"adapter: {opened.store.url(entry.path)}")
     for folder, write in ((out, _copy), (merged, _merge)):
         if folder:
             typer.echo(write(opened, entry, folder, base))
+
+
+def _config(preset: "Preset", base: str, changed: dict[str, Any]) -> "StudentConfig":
+    """Raises UsageError for settings that cannot be."""
+    from toolbench.student import StudentConfig
+
+    try:
+        return StudentConfig.preset(preset, base, **changed)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UsageError(f"It cannot be trained so: {f'{where}: ' if where else ''}{first['msg']}.") from error
+
+
+def _published(lake: Lake, config: "StudentConfig", work: Path | None) -> ModelEntry | None:
+    """The student of this configuration, trained unless it was before, as the newest one of the lake; None in all but
+    one of several processes."""
+    from toolbench.student import finished, specification, train_in_lake
+    from toolbench.student.promotion import NEWEST
+
+    view = published(lake, None)
+    before = finished(lake, specification(view, config))
+    entry = before
+    if entry is None:
+        with bars() as show:
+            entry = train_in_lake(lake, view, config, show, work)
+    if entry is None:
+        return None
+    newest = view.models.get(NEWEST)
+    if newest is None or newest.spec != entry.spec:  # else it may have been judged since
+        lake.publish(Draft(models={NEWEST: entry}), "finetune-student")
+    typer.echo(f"{'unchanged' if before else 'trained'}: {_figures(entry.metrics)}")
+    return entry
 
 
 def merge(

@@ -4,6 +4,7 @@ import os
 
 import pyarrow as pa
 
+from toolbench.lake.finished import finish_model, finished_model
 from toolbench.lake.journal import Journal
 from toolbench.lake.lake import Lake, known_table
 from toolbench.lake.leftover import emptied
@@ -16,5 +17,5 @@ if "ARROW_DEFAULT_MEMORY_POOL" not in os.environ:
 
 __all__ = [
     "Draft", "Entry", "Journal", "Lake", "ModelEntry", "Outcome", "Partition", "Receipt", "Snapshot", "Spec", "Usage",
-    "emptied", "known_table", "labels",
+    "emptied", "finish_model", "finished_model", "known_table", "labels",
 ]  # fmt: skip

@@ -4,16 +4,17 @@ Importing this package imports neither torch nor sentence-transformers: they loa
 """
 
 from toolbench.encoder import Encoder
+from toolbench.promotion import Decision
 from toolbench.retriever.config import RetrieverConfig
 from toolbench.retriever.corpus import Corpus, corpus_of
 from toolbench.retriever.embeddings import EmbeddingCache, identity
-from toolbench.retriever.evaluation import KS, Measured, Queries, compare, measure, not_worse
+from toolbench.retriever.evaluation import KS, Measured, Queries, compare, measure
 from toolbench.retriever.index import Index
 from toolbench.retriever.leakage import held_out, without_held_out
 from toolbench.retriever.lexical import Bm25Index
 from toolbench.retriever.metrics import evaluate, scores
 from toolbench.retriever.pairs import of_instructions
-from toolbench.retriever.promotion import Chosen, Decision, choose, decide
+from toolbench.retriever.promotion import Chosen, choose, decide
 from toolbench.retriever.ranking import Ranking, Searcher, fuse
 from toolbench.retriever.refresh import MODEL, finished, specification, train_in_lake
 from toolbench.retriever.searchers import Dense, Hybrid, dense_over
@@ -53,7 +54,6 @@ __all__ = [
     "identity",
     "index_in_lake",
     "measure",
-    "not_worse",
     "of_instructions",
     "scores",
     "specification",

@@ -93,14 +93,6 @@ def compare(ours: Measured, theirs: Measured, metric: str = MAIN) -> Estimate | 
     return difference([mine[q] for q in sorted(mine)], [other[q] for q in sorted(mine)])
 
 
-def not_worse(gain: Estimate | None) -> bool:
-    """Whether a new model may serve: its loss against the one that serves is not beyond the interval.
-
-    Without a query held out nothing is known against it.
-    """
-    return gain is None or gain.high >= 0
-
-
 def rows(measured: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One row a model and slice: `measured` is model → `Measured.summary`. Figures in percent, with their intervals."""
     found = []

@@ -3,13 +3,15 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from toolbench import promotion
 from toolbench.digests import digest
 from toolbench.encoder import Encoder, Progress
 from toolbench.lake import Lake, ModelEntry, Snapshot
+from toolbench.promotion import Decision
 from toolbench.records import RetrievalPair
 from toolbench.retriever.corpus import corpus_of
 from toolbench.retriever.embeddings import EmbeddingCache, identity
-from toolbench.retriever.evaluation import MAIN, Measured, Queries, compare, measure, not_worse
+from toolbench.retriever.evaluation import MAIN, Measured, Queries, compare, measure
 from toolbench.retriever.index import Index
 from toolbench.retriever.lexical import Bm25Index
 from toolbench.retriever.refresh import MODEL
@@ -19,35 +21,6 @@ from toolbench.settings import Settings
 from toolbench.statistics import Estimate
 
 TRAINED, PREVIOUS, ZERO_SHOT, BM25, HYBRID = "trained", "previous", "zero-shot", "bm25", "hybrid"
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Whether the newest model serves from now on, and the figures it was decided by."""
-
-    promoted: bool
-    serves: str
-    """The specification of the model that serves from now on."""
-    newest: str
-    previous: str
-    """The specification of the model that served until now; empty if none did."""
-    metric: str
-    gain: Estimate | None
-    """Of the newest over the previous one, on the same held-out queries and APIs; None if nothing was compared."""
-
-    def sentence(self) -> str:
-        """What was decided and why, for a person."""
-        if not self.previous:
-            return f"{self.newest} serves: there was no model before it."
-        if self.previous == self.newest:
-            return f"{self.newest} serves, as before."
-        if self.gain is None:
-            return f"{self.newest} serves: no query is held out to compare it with {self.previous}."
-        figures = f"{100 * self.gain.mean:+.1f} ({100 * self.gain.low:+.1f} to {100 * self.gain.high:+.1f})"
-        change = f"{self.metric} {figures} on {self.gain.n} held-out queries"
-        if self.promoted:
-            return f"{self.newest} serves in place of {self.previous}: {change}."
-        return f"{self.previous} goes on serving: {self.newest} is worse beyond the interval, {change}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +54,8 @@ def choose(
 
 def decide(newest: ModelEntry, previous: ModelEntry | None, gain: Estimate | None) -> Decision:
     """The newest model serves unless it is worse than the one before it beyond the interval of the difference."""
-    promoted = previous is None or not_worse(gain)
-    return Decision(
-        promoted=promoted,
-        serves=newest.spec if promoted or previous is None else previous.spec,
-        newest=newest.spec,
-        previous=previous.spec if previous else "",
-        metric=MAIN,
-        gain=gain,
-    )
+    before = "" if previous is None else previous.spec
+    return promotion.decide(newest.spec, before, gain, metric=MAIN, units="queries")
 
 
 def judge(

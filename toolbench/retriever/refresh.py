@@ -1,6 +1,5 @@
 """The retriever of a lake: trained again when what its weights rest on has changed, else the one that is there."""
 
-import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
@@ -8,8 +7,7 @@ from pathlib import Path
 
 from toolbench.digests import digest
 from toolbench.documents import document
-from toolbench.errors import LakeError
-from toolbench.lake import Lake, ModelEntry, Snapshot
+from toolbench.lake import Lake, ModelEntry, Snapshot, finish_model, finished_model
 from toolbench.records import Api, RetrievalPair
 from toolbench.retriever.config import RetrieverConfig
 from toolbench.retriever.leakage import held_out, without_held_out
@@ -50,13 +48,7 @@ def config_of(settings: Settings) -> RetrieverConfig:
 
 def finished(lake: Lake, spec: str, name: str = MODEL) -> ModelEntry | None:
     """The model (or whatever else has this `name`) of a specification, if it was made and written before."""
-    key = f"models/{name}/{spec}.json"
-    try:
-        return ModelEntry.model_validate_json(lake.store.read(key))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise LakeError(f"{lake.store.url(key)} is damaged; remove it and run again.") from error
+    return finished_model(lake, name, spec)
 
 
 def train_in_lake(
@@ -84,8 +76,7 @@ def train_in_lake(
             "corpus": digest(corpus),
         }
         entry = lake.put_model(MODEL, spec, Path(folder), figures)
-    # Written last: its presence means that every file of the model is there.
-    lake.store.write(f"models/{MODEL}/{spec}.json", json.dumps(entry.model_dump()).encode())
+    finish_model(lake, MODEL, entry)
     return entry
 
 

@@ -4,7 +4,6 @@ The snapshot names three: `retriever`, the model that serves; `retriever-newest`
 `retriever-index`, the embeddings of all APIs by the one that serves, with BM25's index over the same.
 """
 
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from pathlib import Path
 from toolbench.digests import digest
 from toolbench.encoder import Encoder, Progress
 from toolbench.errors import LakeError
-from toolbench.lake import Lake, ModelEntry, Snapshot
+from toolbench.lake import Lake, ModelEntry, Snapshot, finish_model
 from toolbench.records import Api, Tool
 from toolbench.retriever.corpus import corpus_of
 from toolbench.retriever.embeddings import EmbeddingCache, identity
@@ -57,8 +56,7 @@ def index_in_lake(lake: Lake, view: Snapshot, model: ModelEntry, progress: Progr
         Bm25Index.of(corpus.words).save(Path(made) / "bm25")
         metrics = {"apis": len(corpus), "model": model.spec, "encoders": [name]}
         entry = lake.put_model(INDEX, spec, Path(made), metrics)
-    # Written last: its presence means that every file of the index is there.
-    lake.store.write(f"models/{INDEX}/{spec}.json", json.dumps(entry.model_dump()).encode())
+    finish_model(lake, INDEX, entry)
     return Indexed(entry, found.encoded, found.reused)
 
 

@@ -1,12 +1,14 @@
 """The newest student against the one that serves, or against its base while none does, by ToolEval's pass rate."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from toolbench import promotion
 from toolbench.digests import digest
 from toolbench.lake import Lake, ModelEntry
+from toolbench.promotion import Decision
 from toolbench.prompts import load as load_template
 from toolbench.statistics import Estimate
 from toolbench.student.refresh import MODEL
@@ -18,40 +20,10 @@ TRAINED, PREVIOUS, BASE = "trained", "previous", "base"
 _CARD, _HEADING = "README.md", "\n## ToolEval\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Whether the newest student serves from now on, and the figures it was decided by."""
-
-    promoted: bool
-    serves: str
-    """The specification of the student that serves from now on; empty if none does."""
-    newest: str
-    previous: str
-    """The specification of the student that served until now; empty if none did: then its base is the measure."""
-    metric: str
-    gain: Estimate | None
-    """Of the newest over the previous one, or over the base, on the same held-out instructions; None if nothing was
-    compared."""
-
-    def sentence(self) -> str:
-        """What was decided and why, for a person."""
-        if self.previous == self.newest:
-            return f"{self.newest} serves, as before."
-        measure = self.previous or "its base"
-        if self.gain is None:
-            return f"{self.newest} serves: no instruction is held out to compare it with {measure}."
-        figures = f"{100 * self.gain.mean:+.1f} points ({100 * self.gain.low:+.1f} to {100 * self.gain.high:+.1f})"
-        change = f"{self.metric} {figures} on {self.gain.n} held-out instructions"
-        if self.promoted:
-            return f"{self.newest} serves in place of {measure}: {change}."
-        stays = f"{self.previous} goes on serving" if self.previous else "No student serves"
-        return f"{stays}: {self.newest} is worse than {measure} beyond the interval, {change}."
-
-
 def decide(newest: str, previous: str, gain: Estimate | None) -> Decision:
-    """The newest student serves unless it is worse than what was before it beyond the interval of the difference."""
-    promoted = gain is None or gain.high >= 0
-    return Decision(promoted, newest if promoted else previous, newest, previous, "pass rate", gain)
+    """The newest student serves unless it is worse than the one before it, or than its base while none served, beyond
+    the interval of the difference."""
+    return promotion.decide(newest, previous, gain, metric="pass rate", units="instructions", base="its base")
 
 
 def recorded(

@@ -1,7 +1,6 @@
 """The student of a lake: trained again when its conversations or its base have changed, else the one that is there."""
 
 import hashlib
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -10,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from toolbench.digests import digest
-from toolbench.errors import LakeError
-from toolbench.lake import Lake, ModelEntry, Snapshot
+from toolbench.lake import Lake, ModelEntry, Snapshot, finish_model, finished_model
 from toolbench.records import Conversation, Judgment
 from toolbench.student.checkpoints import packed, unpack
 from toolbench.student.config import StudentConfig
@@ -30,13 +28,7 @@ def specification(view: Snapshot, config: StudentConfig) -> str:
 
 def finished(lake: Lake, spec: str) -> ModelEntry | None:
     """The model of a specification, if it was trained and written before."""
-    key = f"models/{MODEL}/{spec}.json"
-    try:
-        return ModelEntry.model_validate_json(lake.store.read(key))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise LakeError(f"{lake.store.url(key)} is damaged; remove it and run again.") from error
+    return finished_model(lake, MODEL, spec)
 
 
 def train_in_lake(
@@ -74,8 +66,7 @@ def train_in_lake(
             return None
         figures = {name: value for name, value in asdict(result).items() if name not in ("losses", "held_out_losses")}
         entry = lake.put_model(MODEL, spec, folder, figures)
-    # Written last: its presence means that every file of the model is there.
-    lake.store.write(f"models/{MODEL}/{spec}.json", json.dumps(entry.model_dump()).encode())
+    finish_model(lake, MODEL, entry)
     lake.store.delete([key])
     return entry
 

@@ -3,7 +3,7 @@ import pytest
 from toolbench.lake import ModelEntry
 from toolbench.records import Group, RetrievalPair, Split
 from toolbench.retriever import Ranking, compare, decide, measure
-from toolbench.retriever.evaluation import Measured, Queries, not_worse, plot, rows
+from toolbench.retriever.evaluation import Measured, Queries, plot, rows
 from toolbench.statistics import Estimate
 
 
@@ -70,9 +70,8 @@ def test_a_model_replaces_another_unless_it_is_worse_beyond_the_interval() -> No
 
 
 def test_without_a_comparison_the_newest_serves() -> None:
-    assert not_worse(None)
     assert decide(entry("new"), None, None).sentence() == "new serves: there was no model before it."
-    assert "no query is held out" in decide(entry("new"), entry("old"), None).sentence()
+    assert "no queries are held out" in decide(entry("new"), entry("old"), None).sentence()
     assert "as before" in decide(entry("old"), entry("old"), None).sentence()
 
 

@@ -75,7 +75,11 @@ def test_a_better_model_replaces_the_one_that_serves_and_a_worse_one_does_not(
     assert kept.models[INDEX].metrics["model"] == "good"
     assert kept.decision.gain is not None
     assert kept.decision.gain.high < 0
-    assert kept.models[NEWEST].metrics["decision"]["sentence"].startswith("good goes on serving: bad is worse beyond")
+    assert (
+        kept.models[NEWEST]
+        .metrics["decision"]["sentence"]
+        .startswith("good goes on serving: bad is worse than good beyond")
+    )
     assert set(kept.measured) == {"bm25", "zero-shot", "trained", "hybrid", "previous"}
     means = {name: summary["all"]["ndcg@5"]["mean"] for name, summary in kept.measured.items()}
     assert means["previous"] > means["trained"] == means["zero-shot"]

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from toolbench.lake import Lake, ModelEntry
+from toolbench.promotion import Decision
 from toolbench.statistics import Estimate
 from toolbench.student import MODEL
-from toolbench.student.promotion import NEWEST, Decision, decide, models, recorded
+from toolbench.student.promotion import NEWEST, decide, models, recorded
 
 WORSE, EVEN = Estimate(-0.2, -0.3, -0.1, 40, 40), Estimate(-0.05, -0.2, 0.1, 40, 40)
 
@@ -15,8 +16,8 @@ WORSE, EVEN = Estimate(-0.2, -0.3, -0.1, 40, 40), Estimate(-0.05, -0.2, 0.1, 40,
 @pytest.mark.parametrize(
     ("previous", "gain", "serves", "sentence"),
     [
-        ("", None, "new", "new serves: no instruction is held out to compare it with its base."),
-        ("old", None, "new", "new serves: no instruction is held out to compare it with old."),
+        ("", None, "new", "new serves: no instructions are held out to compare it with its base."),
+        ("old", None, "new", "new serves: no instructions are held out to compare it with old."),
         ("new", None, "new", "new serves, as before."),
         (
             "old", EVEN, "new",
@@ -29,7 +30,7 @@ WORSE, EVEN = Estimate(-0.2, -0.3, -0.1, 40, 40), Estimate(-0.05, -0.2, 0.1, 40,
         ),
         (
             "", WORSE, "",
-            "No student serves: new is worse than its base beyond the interval, pass rate -20.0 points (-30.0 to "
+            "No model serves: new is worse than its base beyond the interval, pass rate -20.0 points (-30.0 to "
             "-10.0) on 40 held-out instructions.",
         ),
     ],
