@@ -1,6 +1,7 @@
 """What is held out is looked for in every training row before anything is published."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ def view_of(lake: Lake, *rows: Record, source: str = "source") -> Snapshot:
         by_kind.setdefault(type(row), []).append(row)
     for kind, mine in by_kind.items():
         partition = {source: "x"}
-        spec = Spec(stage="t", label="", partition=partition, records=[], content=kind.TABLE, params={"s": source})
+        spec = Spec(stage="t", label="", partition=partition, records=[], content=str(mine), params={"s": source})
         receipt = lake.finish(spec, {kind: mine}, taken_in=0, passed_on=0)
         draft.add([receipt], (kind.TABLE,))
     return draft.view(lake.snapshot())
@@ -75,6 +76,9 @@ def test_held_out_rows_may_offer_what_is_held_out(lake: Lake) -> None:
     rows = (pair("tool", "i2", "Weather/moon/rise"), conversation("train", "i1"), solution("instruction", "i3"))
     holdout.check(lake, view_of(lake, *GOOD, *rows))
     holdout.check(lake, Snapshot())
+    for n in (0, 2):  # the same rows, to be trained on
+        with pytest.raises(LakeError, match="which is held out"):
+            holdout.check(lake, view_of(lake, *GOOD, *rows[:n], replace(rows[n], split="train"), *rows[n + 1 :]))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +100,14 @@ def test_a_training_row_with_anything_held_out_is_named(lake: Lake, row: Record,
 
 
 def test_apis_that_came_with_instructions_hold_nothing_out(lake: Lake) -> None:
-    brought = view_of(lake, APIS[2], source="instructions")
     trained = view_of(lake, *APIS[:2], instruction("i1", "train", "Weather/moon/rise"))
-    tables = {name: [*brought.entries(name), *trained.entries(name)] for name in ("apis", "instructions")}
-    holdout.check(lake, Snapshot(tables=tables))
+
+    def offered(source: str) -> Snapshot:
+        brought = view_of(lake, APIS[2], source=source)
+        return Snapshot(
+            tables={name: [*brought.entries(name), *trained.entries(name)] for name in ("apis", "instructions")}
+        )
+
+    holdout.check(lake, offered("instructions"))
+    with pytest.raises(LakeError, match="offers Weather/moon/rise, which is held out"):
+        holdout.check(lake, offered("source"))

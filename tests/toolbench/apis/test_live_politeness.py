@@ -231,10 +231,13 @@ def test_a_host_that_fails_in_a_row_is_left_alone_for_a_while(kind: str) -> None
     breaker.check()
 
 
-def test_what_is_no_failure_of_the_connection_does_not_count() -> None:
+def test_what_is_no_failure_of_the_connection_does_not_count_and_ends_the_row() -> None:
     breaker, _ = breaker_with()
     outcomes(breaker, "lost", *["too large"] * 5, "lost")
     breaker.check()
+    outcomes(breaker, "lost")
+    with pytest.raises(Failed, match="after 2 failures in a row"):
+        breaker.check()
 
 
 def test_one_call_at_a_time_finds_out_whether_a_host_is_back() -> None:

@@ -184,11 +184,11 @@ def listed_operations(document: Any) -> int | None:
     return sum(sum(m in item for m in METHODS) if isinstance(item, dict) else 1 for item in items)
 
 
-def holds(document: Any) -> None:
-    """What is true of whatever is read."""
+def holds(document: Any) -> Catalogue | None:
+    """What is true of whatever is read; gives that back."""
     catalogue = read_from_disk(document)
     if catalogue is None:
-        return
+        return None
     assert catalogue.taken_in == len(catalogue.apis) + len(catalogue.rejects)
     assert listed_operations(document) in (None, catalogue.taken_in)
     assert {a.tool_id for a in catalogue.apis} == {t.id for t in catalogue.tools}
@@ -213,16 +213,16 @@ def holds(document: Any) -> None:
         (records.Tool, catalogue.tools),
         (records.Reject, catalogue.rejects),
     ):
-        schemas.to_table(table, rows)
+        assert schemas.to_table(table, rows).num_rows == len(rows)
+    return catalogue
 
 
 def test_the_documents_that_are_mutated_are_read_whole() -> None:
     for document, apis in ((SMALL, 3), (SWAGGER, 2)):
-        catalogue = read_from_disk(document)
+        catalogue = holds(document)
         assert catalogue is not None
         assert (len(catalogue.apis), catalogue.rejects) == (apis, [])
         assert listed_operations(document) == apis
-        holds(document)
 
 
 @often
@@ -246,7 +246,10 @@ def test_generated_operations(schema: Any, parameters: Any, rest: dict[str, Any]
         "put": {"requestBody": {"content": {"multipart/form-data": {"schema": {"properties": {"p": schema}}}}}},
         "patch": {"parameters": parameters, "responses": {"200": {"content": {"text/json": {"schema": schema}}}}},
     }
-    holds({"openapi": "3.0.0", "info": {"title": "x"}, "components": rest, "paths": {"/a": item, "/ok": {"get": {}}}})
+    paths = {"/a": item, "/ok": {"get": {}}}
+    catalogue = holds({"openapi": "3.0.0", "info": {"title": "x"}, "components": rest, "paths": paths})
+    assert catalogue is not None, "whatever one operation is like, the others are read"
+    assert any(api.url.endswith("/ok") for api in catalogue.apis)
 
 
 @pytest.mark.parametrize("depth", [50, 400])
@@ -257,7 +260,9 @@ def test_deep_documents(depth: int) -> None:
     for _ in range(depth):
         value = [value]
     document["paths"]["/ports/{port}"]["get"]["responses"]["200"]["content"]["application/json"] = {"example": value}
-    holds(document)
+    catalogue = holds(document)
+    assert catalogue is not None
+    assert [api.method for api in catalogue.apis] == ["GET", "POST", "PUT"]
 
 
 def test_references_that_multiply() -> None:
@@ -266,7 +271,9 @@ def test_references_that_multiply() -> None:
     document["components"]["schemas"]["Port"] = {
         "type": "object", "allOf": [me] * 50, "anyOf": [me] * 50, "properties": {f"p{i}": me for i in range(200)},
     }  # fmt: skip
-    holds(document)
+    catalogue = holds(document)
+    assert catalogue is not None
+    assert [api.method for api in catalogue.apis] == ["GET", "POST", "PUT"]
 
 
 def test_paths_that_refer_to_themselves() -> None:

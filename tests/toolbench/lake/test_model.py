@@ -17,8 +17,11 @@ def receipt(taken_in: int, passed_on: int, rejected: int, rows: int, reject_rows
 
 
 @pytest.mark.parametrize("counts", [(3, 2, 1, 2, 1), (2, 2, 0, 2, 0), (1, 0, 1, 0, 1), (0, 0, 0, 0, 0)])
-def test_counts_that_add_up_pass(counts: tuple[int, int, int, int, int]) -> None:
+def test_counts_that_add_up_pass_and_with_one_more_of_any_they_do_not(counts: tuple[int, int, int, int, int]) -> None:
     receipt(*counts).check("solutions")
+    for place in range(len(counts)):
+        with pytest.raises(LakeError, match="do not add up"):
+            receipt(*(n + (i == place) for i, n in enumerate(counts))).check("solutions")
 
 
 @pytest.mark.parametrize(
