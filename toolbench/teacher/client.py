@@ -107,9 +107,9 @@ class Teacher:
         """The reply to `request(…)`.
 
         What the endpoint says about this one request (too long, refused, filtered) comes back as `Reply.error`, and so
-        does that it failed at it after all retries while it answers others. Raises TeacherError when the endpoint
-        cannot be used at all or is gone, TransientError when it failed after all retries, BudgetError when the budget
-        does not cover the request.
+        does that it failed at it after all retries and once more, when others were known to be answered. Raises
+        TeacherError when the endpoint cannot be used at all or is gone, TransientError when it failed after all
+        retries, BudgetError when the budget does not cover the request.
         """
         stop_here()
         if not self._joined:
@@ -165,6 +165,7 @@ class Teacher:
         settings, preferred = self.settings, self._preferred(body)
         known = {line.url: line.gone for line in preferred}
         deadline, started, tries = float("inf"), False, 0
+        there_before: set[str] = set()
         while True:
             line = self._next(preferred, tries, known)
             try:
@@ -183,12 +184,15 @@ class Teacher:
             last = tired or over
             if got.down and (last or not line.silence_left()) and line.gone == known[line.url]:
                 there = await self._touch.answers(line)
-                if there and last:
+                # What failed may just be back: a request is to blame if it fails where others are known to be answered.
+                blamed = got.reached and (over or line.url in there_before)
+                if there and last and blamed:
                     text = one_line(got.error, settings)
                     return Reply(error=f"the endpoint answers others and failed at this one {tries + 1} times: {text}")
                 # Nobody listens, but not for long enough to be gone: however few ask, they outlive a restart.
                 away = settings.max_retries and refused(got.error) and line.silence_left()
-                last = over or (tired and not away)
+                last = over or (tired and not there and not away)
+                (there_before.add if there and tired else there_before.discard)(line.url)
             if last:
                 raise explain(got.error, line.url, settings, tries) from None
             # While the endpoint is down no request is to blame, and it ends when the endpoint is found to be gone.

@@ -24,7 +24,9 @@ class _Client(openai.DefaultAioHttpClient):
         except httpx2.ConnectTimeout as error:
             cause = error.__cause__
             if isinstance(cause, aiohttp.ClientConnectionError) and not isinstance(cause, TimeoutError):
-                raise httpx2.ConnectError(str(cause), request=request) from cause
+                refused = isinstance(cause, aiohttp.ClientConnectorError)
+                kind = httpx2.ConnectError if refused else httpx2.RemoteProtocolError
+                raise kind(str(cause), request=request) from cause
             raise
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import httpx2
 import openai
 
 from toolbench.errors import TeacherError, TransientError
@@ -36,6 +37,11 @@ class Failure:
     def down(self) -> bool:
         """Whether it may mean that the endpoint is down."""
         return self.end in (End.FAILED, End.CROWDED)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the endpoint, or a proxy before it, may have seen the request at all."""
+        return not isinstance(self.error.__cause__, httpx2.ConnectError)
 
     @property
     def about_the_request(self) -> bool:

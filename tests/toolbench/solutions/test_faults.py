@@ -117,7 +117,7 @@ def test_an_instruction_at_which_the_teacher_always_fails_costs_no_other(
     found = {row.instruction_id: row for row in rows}
     assert found[poisoned].outcome == "failed"
     assert found[poisoned].reason.startswith(
-        "the teacher failed: the endpoint answers others and failed at this one 3 times: "
+        "the teacher failed: the endpoint answers others and failed at this one 4 times: "
     )
     assert all(row.outcome == honest[name] for name, row in found.items() if name != poisoned)
 
