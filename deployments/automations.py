@@ -9,12 +9,15 @@ from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import AutomationCore, Posture
 
 LOST = "toolbench: a run whose heartbeat is lost has crashed"
+NEVER_BEGAN = "toolbench: a run that was taken and never began is given out again"
 CRASHED = "toolbench: a run that has crashed is started again"
 NIGHT_FAILED = "toolbench: tell somebody that a night failed"
 RESTARTS = 2
 """How often a run that crashed is started again."""
 _MISSED = 3
 _RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
+_WHOLE = {"prefect.resource.role": "deployment", "prefect.resource.name": "!shards"}
+"""Runs that can be given out again. Batches of shards are left to the run that waits for them."""
 
 
 def lost(heartbeat_seconds: int) -> AutomationCore:
@@ -40,6 +43,33 @@ def lost(heartbeat_seconds: int) -> AutomationCore:
     )
 
 
+def never_began(seconds: int) -> AutomationCore:
+    """A run that a worker took and of which nothing was heard for so long is given out again.
+
+    A worker that was killed with the process it had just started can say nothing, and there is no heartbeat yet that
+    could be missed. Nothing was done, so that nothing is counted: it is given out as often as it takes. Prefect looks
+    once in such a time, so that it takes twice as long at most. What a worker saw end before its first word is Crashed
+    at once and is for somebody to look at.
+    """
+    return AutomationCore(
+        name=NEVER_BEGAN,
+        description=f"Within {seconds} s, as `python -m deployments.bootstrap --begin-seconds` says.",
+        trigger=EventTrigger(
+            after={f"prefect.flow-run.{name}" for name in ("Pending", "Submitting", "InfrastructurePending")},
+            expect={"prefect.flow-run.*"},
+            match=ResourceSpecification.model_validate(_RUNS),
+            match_related=ResourceSpecification.model_validate(_WHOLE),
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=seconds),
+        ),
+        actions=[
+            ChangeFlowRunState(state=StateType.SCHEDULED, name="AwaitingRetry", message="It was taken and never began.")
+        ],
+    )
+
+
 def crashed() -> AutomationCore:
     """A run that has crashed is started again, by whatever worker is there, and goes on from what is in the lake.
 
@@ -54,9 +84,7 @@ def crashed() -> AutomationCore:
         trigger=EventTrigger(
             expect={"prefect.flow-run.Crashed"},
             match=ResourceSpecification.model_validate(known),
-            match_related=ResourceSpecification.model_validate(
-                {"prefect.resource.role": "deployment", "prefect.resource.name": "!shards"}
-            ),
+            match_related=ResourceSpecification.model_validate(_WHOLE),
             for_each={"prefect.resource.id"},
             posture=Posture.Reactive,
             threshold=1,

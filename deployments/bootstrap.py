@@ -39,14 +39,19 @@ POOLS = {"cpu": {"shards": 1, "on-demand": 2, "nightly": 3}, "gpu": {}}
 before what a clock started. Each pool has a queue `default` besides."""
 _DEPLOYED = "toolbench_deployments"
 _WRITERS = 8
+BEGIN_SECONDS = 300
+"""Longer than a client asks for a server that is away, so that who began meanwhile can say so."""
 
 
-def bootstrap(settings: Settings, *, notify: str = "", slots: int | None = None) -> list[str]:
+def bootstrap(
+    settings: Settings, *, notify: str = "", slots: int | None = None, begin_seconds: int = BEGIN_SECONDS
+) -> list[str]:
     """Make what is missing; returns a line for each thing that was made or changed.
 
     `notify` is a notification block, `<type>/<name>`, that is told of failed nights; `slots` what each teacher's
-    endpoint takes at once: without it a limit that is there keeps its own. Raises UsageError if no server is configured
-    or there is no such block, ToolbenchError if Prefect refuses a deployment.
+    endpoint takes at once: without it a limit that is there keeps its own; `begin_seconds` how long a run that a worker
+    took may take to its first word. Raises UsageError if no server is configured or there is no such block,
+    ToolbenchError if Prefect refuses a deployment.
     """
     if not get_current_settings().api.url:
         raise UsageError("No Prefect server is configured: set PREFECT_API_URL, for example http://127.0.0.1:4200/api.")
@@ -55,7 +60,7 @@ def bootstrap(settings: Settings, *, notify: str = "", slots: int | None = None)
             *_bucket(settings),
             *_pools(client),
             *_limits(client, settings, slots),
-            *_automations(client, notify),
+            *_automations(client, notify, begin_seconds),
             *_deployments(client),
         ]
 
@@ -127,9 +132,10 @@ def _limits(client: SyncPrefectClient, settings: Settings, slots: int | None) ->
                 yield f"limit {name}: {slots}"
 
 
-def _automations(client: SyncPrefectClient, notify: str) -> Iterator[str]:
+def _automations(client: SyncPrefectClient, notify: str, begin_seconds: int) -> Iterator[str]:
     seconds = get_current_settings().flows.heartbeat_frequency
-    wanted = [*([automations.lost(seconds)] if seconds else []), automations.crashed()]
+    wanted = [*([automations.lost(seconds)] if seconds else []), automations.never_began(begin_seconds)]
+    wanted.append(automations.crashed())
     if notify:
         wanted.append(automations.night_failed(_block(client, notify)))
     for automation in wanted:
@@ -194,11 +200,20 @@ def main() -> int:
         help="a notification block that is told of failed nights, such as slack-webhook/on-call [$NOTIFICATION_BLOCK]",
     )
     parser.add_argument("--slots", type=int, metavar="N", help="requests that each teacher's endpoint takes at once")
+    parser.add_argument(
+        "--begin-seconds",
+        type=int,
+        default=BEGIN_SECONDS,
+        metavar="N",
+        help="seconds that a run may take from being taken by a worker to its first word (default: %(default)s)",
+    )
     given = parser.parse_args()
+    if given.begin_seconds < 10:
+        parser.error("--begin-seconds has to be 10 at least")
     if given.slots is not None and given.slots < 1:
         parser.error("--slots has to be 1 at least")
     try:
-        changes = bootstrap(load().settings, notify=given.notify, slots=given.slots)
+        changes = bootstrap(load().settings, notify=given.notify, slots=given.slots, begin_seconds=given.begin_seconds)
     except ToolbenchError as error:
         print(f"bootstrap: {error}", file=sys.stderr)
         return error.exit_code

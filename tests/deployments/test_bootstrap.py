@@ -49,7 +49,7 @@ def test_a_second_run_changes_nothing(client: SyncPrefectClient, settings: Setti
     assert first == [
         "work pool cpu", "work queue cpu/shards", "work queue cpu/on-demand", "work queue cpu/nightly",
         "work pool gpu", f"limit {LIMIT}: 32", f"automation {automations.LOST!r}",
-        f"automation {automations.CRASHED!r}",
+        f"automation {automations.NEVER_BEGAN!r}", f"automation {automations.CRASHED!r}",
         *sorted((f"deployment {d['name']} of {d['entrypoint']}" for d in deployed), key=lambda s: s.split()[::-1]),
     ]  # fmt: skip
     before = everything(client)
@@ -134,6 +134,36 @@ def test_a_crashed_run_is_started_again_twice(deployment: str, started: int, aga
     }
     trigger = EventTrigger.model_validate(automations.crashed().trigger.model_dump(mode="json"))
     assert trigger.covers(ReceivedEvent.model_validate(received)) == again
+
+
+@pytest.mark.parametrize(
+    ("deployment", "event", "covered", "waits"),
+    [
+        ("nightly", "Pending", True, True),
+        ("on-demand", "InfrastructurePending", True, True),
+        ("nightly", "Running", True, False),
+        ("nightly", "Crashed", True, False),
+        ("shards", "Pending", False, True),
+        ("", "Pending", False, True),
+    ],
+)
+def test_a_run_that_was_taken_is_waited_for_until_anything_is_heard_of_it(
+    deployment: str, event: str, covered: bool, waits: bool
+) -> None:
+    related = {"prefect.resource.id": "prefect.deployment.1", "prefect.resource.role": "deployment"}
+    received = {
+        "id": "00000000-0000-4000-8000-000000000001",
+        "occurred": "2025-06-21T00:00:00Z",
+        "event": f"prefect.flow-run.{event}",
+        "resource": {"prefect.resource.id": "prefect.flow-run.1"},
+        "related": [related | {"prefect.resource.name": deployment}] if deployment else [],
+        "payload": {},
+    }
+    trigger = EventTrigger.model_validate(automations.never_began(300).trigger.model_dump(mode="json"))
+    assert trigger.covers(ReceivedEvent.model_validate(received)) == covered
+    assert trigger.starts_after(received["event"]) == waits
+    assert trigger.expects(received["event"])
+    assert trigger.within == timedelta(seconds=300)
 
 
 def test_without_a_server_it_says_so(settings: Settings) -> None:

@@ -144,6 +144,7 @@ def test_a_killed_worker_s_run_is_finished_by_the_other_and_no_shard_is_paid_for
 ) -> None:
     before = stack.asked() - journaled(lake)
     finished = len(done(lake, "solutions"))
+    never_began = stack.taken("daily")
     run = stack.start("on-demand", category="Finance", source=stack.documents("Finance"), options={})
     until(lambda: len(done(lake, "solutions")) >= finished + 2, lambda: f"no shards: {stack.logs(run)}", every=0.5)
     (victim,) = [w for w in stack.workers.values() if any(_runs(process, run) for process in w.family)]
@@ -161,6 +162,11 @@ def test_a_killed_worker_s_run_is_finished_by_the_other_and_no_shard_is_paid_for
     asked = stack.asked()
     assert all(asked[request] == journaled(lake)[request] for rows in kept.values() for request in rows)
     stack.worker("three")
+    # Another one of which nothing was heard after it was taken: with nobody's help.
+    assert stack.ends(never_began) == "Completed", stack.logs(never_began)
+    states = stack.states(never_began)
+    assert states[:2] == ["Pending", "AwaitingRetry"], states
+    assert states[-2:] == ["Running", "Completed"], states
 
 
 def _runs(process: Any, run: str) -> bool:
@@ -176,7 +182,7 @@ def test_nights_and_a_category_at_once_outlive_every_outage(stack: Stack, lake: 
     runs = [stack.start("nightly", options=night)]
     runs += [stack.start("on-demand", category="Location", source=stack.documents("Location"), options={})]
     with stack.command("refresh", "--catalogue", stack.documents("Data"), "--categories", "Data") as second_night:
-        for name, seconds in (("teacher", 15.0), ("s3", 15.0), ("server", 0.0), ("postgres", 0.0)):
+        for name, seconds in (("teacher", 15.0), ("s3", 15.0), ("redis", 5.0), ("server", 0.0), ("postgres", 0.0)):
             asked = stack.asked().total()
             until(lambda asked=asked: stack.asked().total() >= asked + 12, f"nothing was asked before {name} is down")
             with stack.without(name):
