@@ -17,8 +17,15 @@ from uuid import UUID, uuid4
 
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
-from prefect.client.schemas.filters import WorkQueueFilter, WorkQueueFilterName
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate, WorkPoolCreate
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    WorkQueueFilter,
+    WorkQueueFilterName,
+)
+from prefect.client.schemas.objects import StateType
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
@@ -39,6 +46,7 @@ POOLS = {"cpu": {"shards": 1, "on-demand": 2, "nightly": 3}, "gpu": {}}
 before what a clock started. Each pool has a queue `default` besides."""
 _DEPLOYED = "toolbench_deployments"
 _WRITERS = 8
+_UNDER_WAY = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING, StateType.PAUSED]
 BEGIN_SECONDS = 300
 """Longer than a client asks for a server that is away, so that who began meanwhile can say so."""
 
@@ -60,6 +68,7 @@ def bootstrap(
             *_bucket(settings),
             *_pools(client),
             *_limits(client, settings, slots),
+            *_freed(client),
             *_automations(client, notify, begin_seconds),
             *_deployments(client),
         ]
@@ -130,6 +139,18 @@ def _limits(client: SyncPrefectClient, settings: Settings, slots: int | None) ->
             if slots is not None and known.limit != slots:
                 client.upsert_global_concurrency_limit_by_name(name, slots)
                 yield f"limit {name}: {slots}"
+
+
+def _freed(client: SyncPrefectClient) -> Iterator[str]:
+    """Slots that are taken although no run is under way: a Redis that lost its data no longer knows who held them, and
+    they would be taken for ever, those of the deployments' own limits too."""
+    under_way = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY)))
+    if client.read_flow_runs(flow_run_filter=under_way, limit=1):
+        return
+    for limit in client.read_global_concurrency_limits(limit=200):
+        if limit.active_slots:
+            client.update_global_concurrency_limit(str(limit.id), GlobalConcurrencyLimitUpdate(active_slots=0))
+            yield f"limit {limit.name}: {limit.active_slots} slots that no run holds are free again"
 
 
 def _automations(client: SyncPrefectClient, notify: str, begin_seconds: int) -> Iterator[str]:

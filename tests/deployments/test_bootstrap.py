@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
+from prefect import flow
 from prefect.blocks.notifications import SlackWebhook
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.server.events.schemas.automations import EventTrigger
 from prefect.server.events.schemas.events import ReceivedEvent
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Completed, Running
 
 from deployments import automations
 from deployments.bootstrap import FILE, POOLS, ROOT, bootstrap
@@ -85,6 +87,26 @@ def test_what_somebody_changed_in_the_ui_stays(
     assert not client.read_automations_by_name(automations.LOST)[0].enabled
     assert bootstrap(settings, slots=7) == [f"limit {LIMIT}: 7"]
     assert bootstrap(settings, slots=7) == []
+
+
+def test_slots_that_no_run_holds_are_free_again(
+    client: SyncPrefectClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis has lost its data: no lease says who holds them any more."""
+    monkeypatch.setattr("deployments.bootstrap._deployments", lambda client: [])
+    bootstrap(settings, slots=4)
+    client.increment_concurrency_slots([LIMIT], 3, "concurrency")
+
+    @flow
+    def somebody_s() -> None: ...
+
+    client.create_flow_run(somebody_s, state=Running())
+    assert bootstrap(settings) == []  # they may be its
+    for run in client.read_flow_runs(limit=200):  # what other tests left behind, too
+        client.set_flow_run_state(run.id, Completed(), force=True)
+    assert bootstrap(settings) == [f"limit {LIMIT}: 3 slots that no run holds are free again"]
+    assert client.read_global_concurrency_limit_by_name(LIMIT).active_slots == 0
+    assert bootstrap(settings) == []
 
 
 def test_somebody_is_told_of_a_failed_night_if_there_is_a_block(

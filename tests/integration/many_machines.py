@@ -173,7 +173,8 @@ class Stack:
         )  # fmt: skip
         self.redis = Program(
             "redis",
-            ["redis-server", "--port", str(self.ports["redis"]), "--requirepass", PASSWORD, "--save", ""],
+            ["redis-server", "--port", str(self.ports["redis"]), "--requirepass", PASSWORD, "--appendonly", "yes",
+             "--dir", str(self._place)],
             self._plain, folder,
         )  # fmt: skip
         self.s3 = Program(
