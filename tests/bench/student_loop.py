@@ -1,6 +1,6 @@
 """A student that learns, from nothing: data → base → adapter → served → searched → judged, before and after.
 
-    python tests/bench/student_loop.py [--folder DIR] [--categories Science] [--instructions 600] [--queries 0]
+    python tests/bench/student_loop.py [--folder DIR] [--categories Science,Tools] [--instructions 2000] [--queries 60]
 
 On the CPU, without a key, a network or a model from anywhere. The offline teacher writes instructions for the demo
 hub's APIs and solves them. `student bootstrap` makes a Llama of some ten million parameters from the training split's
@@ -49,11 +49,11 @@ ASKED = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="keeps the lake and the base")
-    parser.add_argument("--categories", default="Science", help="of the demo hub, separated by commas")
-    parser.add_argument("--instructions", type=int, default=600, help="aimed at; near-duplicates are rejected")
+    parser.add_argument("--categories", default="Science,Tools", help="of the demo hub, separated by commas")
+    parser.add_argument("--instructions", type=int, default=2000, help="aimed at; near-duplicates are rejected")
     parser.add_argument("--steps", type=int, default=3000, help="of the pre-training, 1,024 tokens each")
     parser.add_argument("--tuned", type=int, default=200, help="steps of the tuning, four conversations each")
-    parser.add_argument("--queries", type=int, default=0, help="held-out instructions asked; 0: all")
+    parser.add_argument("--queries", type=int, default=60, help="held-out instructions asked; 0: all")
     wanted = parser.parse_args()
     if wanted.folder:
         loop(wanted, wanted.folder)
@@ -81,9 +81,9 @@ def write(lake: Lake, categories: tuple[str, ...], count: int) -> None:
     """Instructions, solutions, votes and conversations in the lake, the stages one after the other."""
     wanted = Settings(
         lake=lake.uri,
-        catalogue={"categories": categories},
+        catalogue={"categories": categories, "tool_holdout": 0, "category_holdout": 0},
         judge={"votes": 1},
-        instructions={"total": count, "groups": ("I1",)},
+        instructions={"total": count, "per_combination": 20, "groups": ("I1",)},
     )
     with services(wanted) as settings:
         draft = Draft()
