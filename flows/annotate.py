@@ -12,8 +12,9 @@ from tasks.annotate import annotate_shard
 from tasks.judge import judge_shard
 from toolbench import catalogue, instructions, solutions, tooleval
 from toolbench.digests import digest
+from toolbench.errors import UsageError
 from toolbench.lake import Draft, Lake, Outcome
-from toolbench.records import Api
+from toolbench.records import Api, Instruction
 from toolbench.settings import Settings
 
 NAME = "annotate-solutions"
@@ -27,7 +28,7 @@ def annotate_solutions(options: Options, draft: str | None = None) -> Done:
         options: What is to be done, and where.
         draft: For flows that call this one: the change so far. Empty: publish at the end.
     """
-    return carry_out(NAME, options, draft, annotate)
+    return carry_out(NAME, options, draft, annotate if draft else _annotate_all)
 
 
 @flow(name="annotate-instructions", flow_run_name=run_name, task_runner=Threads)
@@ -44,6 +45,15 @@ def annotate_file(options: Options, path: str, limit: int | None = None) -> Done
         return annotate(lake, import_file(lake, draft, settings, path, limit), settings)
 
     return carry_out("annotate-instructions", options, None, stage)
+
+
+def _annotate_all(lake: Lake, draft: Draft, settings: Settings) -> Draft:
+    """Raises UsageError if the lake has no instructions."""
+    if not lake.snapshot().rows(Instruction.TABLE):
+        raise UsageError(
+            f"The lake {lake.uri} has no instructions yet: run `toolbench instruct` first, or name a file of them."
+        )
+    return annotate(lake, draft, settings)
 
 
 def annotate(lake: Lake, draft: Draft, settings: Settings) -> Draft:

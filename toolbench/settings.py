@@ -42,8 +42,17 @@ def _without_password(url: str) -> str:
     return url
 
 
+def _endpoint(url: str) -> str:
+    """Raises ValueError for what is no address of an endpoint; nothing is none that was left out."""
+    if url and not url.startswith(("http://", "https://")):
+        raise ValueError(f"{url!r} is no address of an endpoint, which starts with https:// or http://")
+    return _without_password(url)
+
+
 Address = Annotated[str, AfterValidator(_without_password)]
 """A URL, or nothing."""
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+"""A URL of HTTP, or nothing."""
 
 
 class Section(BaseModel):
@@ -55,7 +64,7 @@ class Section(BaseModel):
 class TeacherSettings(Section):
     """The model that writes instructions, searches solution paths and judges."""
 
-    base_url: Address = ""
+    base_url: Endpoint = ""
     """An OpenAI-compatible endpoint, ending in /v1. Empty: the offline teacher, started on a loopback port; or OpenAI's
     own endpoint if another `model` is named. A key alone never makes a bill."""
     endpoints: dict[str, float] = Field(default_factory=dict)
@@ -122,9 +131,9 @@ class TeacherSettings(Section):
     @classmethod
     def _sound_endpoints(cls, endpoints: dict[str, float]) -> dict[str, float]:
         for url, weight in endpoints.items():
-            _without_password(url)
-            if not url.startswith(("http://", "https://")):
-                raise ValueError(f"{url!r} is no address of an endpoint, which starts with https:// or http://")
+            if not url:
+                raise ValueError("an endpoint needs an address")
+            _endpoint(url)
             if not 0 < weight < float("inf"):
                 raise ValueError(f"the weight of {url} has to be above 0; leave it out instead")
         return endpoints
@@ -342,7 +351,7 @@ class JudgeSettings(Section):
 
     votes: int = Field(default=3, ge=0, le=25)
     """Votes on each answer; 0: no judging."""
-    base_url: Address = ""
+    base_url: Endpoint = ""
     """The judge's endpoint, ending in /v1, if it is another than the teacher's."""
     api_key: SecretStr = SecretStr("")
     """That endpoint's key: the teacher's is sent to no other endpoint than its own."""
@@ -527,7 +536,8 @@ def load(flags: Mapping[str, Any] | None = None, *, folder: Path | None = None) 
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         where = next((origins[k] for k in origins if field == k or field.startswith(k + ".")), FILE)
-        message = "there is no such setting" if first["type"] == "extra_forbidden" else first["msg"]
+        said = first["msg"].removeprefix("Value error, ")
+        message = "there is no such setting" if first["type"] == "extra_forbidden" else said
         raise UsageError(f"Setting {field} (from {where}): {message}; `toolbench config` lists the settings.") from None
     _check_priced(settings)
     return Loaded(settings=settings, origins=origins)

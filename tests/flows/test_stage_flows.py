@@ -238,6 +238,11 @@ def test_a_file_that_is_gone_is_made_again_as_the_message_says(
     assert (Path(lake.uri) / entry.path).read_bytes() == content
 
 
+def test_annotating_a_lake_without_instructions_says_so(tmp_path: Path, options: Callable[..., Any]) -> None:
+    with pytest.raises(UsageError, match=r"has no instructions yet: run `toolbench instruct` first"):
+        annotate_solutions(options(tmp_path / "empty"))
+
+
 def test_generating_from_nothing_or_for_an_unknown_category_says_so(
     staged: Staged, tmp_path: Path, options: Callable[..., Any]
 ) -> None:

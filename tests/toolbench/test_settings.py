@@ -60,6 +60,9 @@ def test_openais_variables_mean_the_teacher(tmp_path: Path, monkeypatch: pytest.
     assert loaded.settings.teacher.api_key.get_secret_value() == "file"
     monkeypatch.setenv("OPENAI_API_KEY", "env")
     assert load(folder=tmp_path).settings.teacher.api_key.get_secret_value() == "env"
+    monkeypatch.setenv("OPENAI_BASE_URL", "localhost:8000/v1")
+    with pytest.raises(UsageError, match=r"from OPENAI_BASE_URL\): 'localhost:8000/v1' is no address .* http://"):
+        load(folder=tmp_path)
     assert load({"teacher.base_url": "http://flag"}, folder=tmp_path).settings.teacher.base_url == "http://flag"
 
 

@@ -25,7 +25,11 @@ from toolbench.cli import (
     up,
     view,
 )
+from toolbench.cli.stopping import say_stopped
 from toolbench.errors import ToolbenchError
+
+STOPPED = 130
+"""The exit code of Ctrl-C."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -66,6 +70,10 @@ def main() -> NoReturn:
     except ToolbenchError as error:
         typer.echo(f"toolbench: {error}", err=True)
         sys.exit(error.exit_code)
+    except SystemExit as ended:
+        if ended.code == STOPPED:
+            say_stopped()
+        raise
     sys.exit(0)
 
 

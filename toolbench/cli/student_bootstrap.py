@@ -57,7 +57,9 @@ def bootstrap(
         config = BootstrapConfig.preset(preset, **shape, **run, seed=found.seed % 2**31)
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"The model cannot be built so: {'.'.join(map(str, first['loc']))} {first['msg']}.") from error
+        raise UsageError(
+            f"The model cannot be built so: {'.'.join(map(str, first['loc']))} {first['msg'].removeprefix('Value error, ')}."
+        ) from error
     opened = Lake(found.lake)
     with bars() as show:
         made = make(corpus(opened, published(opened, None)), config, out, show)

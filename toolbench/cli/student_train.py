@@ -97,7 +97,9 @@ def _config(preset: "Preset", base: str, changed: dict[str, Any]) -> "StudentCon
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise UsageError(f"It cannot be trained so: {f'{where}: ' if where else ''}{first['msg']}.") from error
+        raise UsageError(
+            f"It cannot be trained so: {f'{where}: ' if where else ''}{first['msg'].removeprefix('Value error, ')}."
+        ) from error
 
 
 def _published(lake: Lake, config: "StudentConfig", work: Path | None) -> ModelEntry | None:

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import webbrowser
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -61,7 +61,8 @@ def view(
         viewer = stack.enter_context(Viewer(lake, folder / "pages", labels=labels, answers=said))
         # Asked to end, it ends as by Ctrl-C: what it wrote goes.
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-        serve(viewer, host, port, _ready(f"[{host}]" if ":" in host else host, browser, until_eof))
+        with suppress(KeyboardInterrupt):
+            serve(viewer, host, port, _ready(f"[{host}]" if ":" in host else host, browser, until_eof))
 
 
 def _ready(host: str, browser: bool, until_eof: bool) -> Callable[[int], None]:

@@ -17,6 +17,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from toolbench import progress
+from toolbench.cli.stopping import say_stopped
 from toolbench.lake import Draft, Lake
 from toolbench.settings import Settings
 
@@ -108,7 +109,7 @@ def _ending_soon_after_ctrl_c(settings: Settings) -> Iterator[None]:
     def stop(*_: object) -> None:
         for number in _STOPS:
             signal.signal(number, signal.SIG_IGN)
-        typer.echo(f"\ntoolbench: stopped; the same command goes on from here{batches}.", err=True)
+        say_stopped(f"; the same command goes on from here{batches}")
         threading.Timer(_GRACE_SECONDS, os._exit, [130]).start()
         raise KeyboardInterrupt
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -199,5 +198,14 @@ def test_ctrl_c_is_130_without_a_traceback(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
-    assert done.returncode in (130, -signal.SIGINT)
-    assert "Traceback" not in done.stderr
+    assert (done.returncode, done.stderr.strip()) == (130, "toolbench: stopped.")
+
+
+def test_ctrl_c_while_the_code_is_read_is_no_traceback_either(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "toolbench", "config"], cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{REPOSITORY}"}, capture_output=True, text=True,
+        timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.strip()) == (130, "toolbench: stopped.")
