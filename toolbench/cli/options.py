@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from toolbench.settings import Settings, load
 
@@ -44,3 +45,10 @@ def settings(**flags: Any) -> Settings:
 def given(flags: Mapping[str, Any]) -> dict[str, Any]:
     """Flags that were given, under their settings' dotted names: what a flow is told of them."""
     return {name.replace("__", "."): value for name, value in flags.items() if value is not None}
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first thing that a configuration's fields or their combination were refused for, with the field's name."""
+    first = error.errors()[0]
+    where, said = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+    return f"{where}: {said}" if where else said

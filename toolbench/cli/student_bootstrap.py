@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from toolbench.cli.bars import bars
 from toolbench.cli.lake import published
 from toolbench.cli.options import Lake as LakeOption
-from toolbench.cli.options import Seed, settings
+from toolbench.cli.options import Seed, first_fault, settings
 from toolbench.errors import UsageError
 from toolbench.lake import Lake
 
@@ -56,10 +56,7 @@ def bootstrap(
     try:
         config = BootstrapConfig.preset(preset, **shape, **run, seed=found.seed % 2**31)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(
-            f"The model cannot be built so: {'.'.join(map(str, first['loc']))} {first['msg'].removeprefix('Value error, ')}."
-        ) from error
+        raise UsageError(f"The model cannot be built so: {first_fault(error)}.") from error
     opened = Lake(found.lake)
     with bars() as show:
         made = make(corpus(opened, published(opened, None)), config, out, show)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from toolbench.cli.bars import bars
 from toolbench.cli.lake import published
 from toolbench.cli.options import Lake as LakeOption
-from toolbench.cli.options import settings
+from toolbench.cli.options import first_fault, settings
 from toolbench.errors import ToolbenchError, UsageError
 from toolbench.lake import Draft, Lake, ModelEntry
 
@@ -95,11 +95,7 @@ def _config(preset: "Preset", base: str, changed: dict[str, Any]) -> "StudentCon
     try:
         return StudentConfig.preset(preset, base, **changed)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UsageError(
-            f"It cannot be trained so: {f'{where}: ' if where else ''}{first['msg'].removeprefix('Value error, ')}."
-        ) from error
+        raise UsageError(f"It cannot be trained so: {first_fault(error)}.") from error
 
 
 def _published(lake: Lake, config: "StudentConfig", work: Path | None) -> ModelEntry | None:
