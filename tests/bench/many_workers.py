@@ -60,13 +60,17 @@ def stage(stack: Stack, lake_uri: str, workers: int) -> tuple[float, float, int]
     command += ["--catalogue", stack.documents("Finance", "Events", "Science"), "--groups", "I1,I2"]
     with (stack.folder / f"refresh-{workers}.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=stack.folder, env=stack.environment, stdout=log, stderr=log)
+
+    def over() -> bool:
+        return process.poll() is not None
+
     try:
         lake = Lake(lake_uri)
-        until(lambda: lake.store.list("specs/solutions") or process.poll(), "no batches", 600, 0.1)
+        until(lambda: lake.store.list("specs/solutions") or over(), "no batches", 600, 0.1)
         began, before = time.monotonic(), stack.asked().total()
-        until(lambda: stack.asked().total() > before or process.poll(), "the teacher was not asked", 600, 0.05)
+        until(lambda: stack.asked().total() > before or over(), "the teacher was not asked", 600, 0.05)
         first = time.monotonic()
-        until(lambda: _done(lake) or process.poll() is not None, "the shards were not done", 1800, 0.5)
+        until(lambda: _done(lake) or over(), "the shards were not done", 1800, 0.5)
         ended = time.monotonic()
         if not _done(lake):
             raise SystemExit((stack.folder / f"refresh-{workers}.log").read_text()[-2000:])
@@ -83,9 +87,9 @@ def _done(lake: Lake) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--latency-ms", type=int, default=2000)
+    parser.add_argument("--latency-ms", type=int, default=3000)
     parser.add_argument("--instructions", type=int, default=48)
-    parser.add_argument("--batch", type=int, default=3, help="shards of a batch")
+    parser.add_argument("--batch", type=int, default=6, help="shards of a batch")
     given = parser.parse_args()
     if why := missing():
         raise SystemExit(why)
