@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="keeps the lake and the base")
     parser.add_argument("--categories", default="Science,Tools", help="of the demo hub, separated by commas")
     parser.add_argument("--instructions", type=int, default=2000, help="aimed at; near-duplicates are rejected")
-    parser.add_argument("--steps", type=int, default=3000, help="of the pre-training, 1,024 tokens each")
+    parser.add_argument("--steps", type=int, default=2000, help="of the pre-training, 1,024 tokens each")
     parser.add_argument("--tuned", type=int, default=200, help="steps of the tuning, four conversations each")
     parser.add_argument("--queries", type=int, default=60, help="held-out instructions asked; 0: all")
     wanted = parser.parse_args()
@@ -69,8 +69,8 @@ def loop(wanted: argparse.Namespace, folder: Path) -> None:
     if not lake.numbers():
         timed("data", lambda: write(lake, tuple(wanted.categories.split(",")), wanted.instructions))
     if not (base / "bootstrap.json").is_file():
-        run("bootstrap", "--lake", uri, "--out", str(base), "--preset", "10m", "--conversations", "short", "--block",
-            "1024", "--batch-size", "1", "--learning-rate", "1.5e-3", "--steps", str(wanted.steps))  # fmt: skip
+        run("bootstrap", "--lake", uri, "--out", str(base), "--preset", "10m", "--conversations", "short", "--variants",
+            "16", "--block", "1024", "--batch-size", "1", "--learning-rate", "1.5e-3", "--steps", str(wanted.steps))  # fmt: skip
     run("train", "--lake", uri, "--base", str(base), "--rank", "64", "--alpha", "128", "--learning-rate", "1e-3",
         "--batch-size", "4", "--steps", str(wanted.tuned))  # fmt: skip
     run("promote", "--lake", uri, "--queries", str(wanted.queries), **ASKED)
