@@ -70,7 +70,8 @@ def loop(wanted: argparse.Namespace, folder: Path) -> None:
         timed("data", lambda: write(lake, tuple(wanted.categories.split(",")), wanted.instructions))
     if not (base / "bootstrap.json").is_file():
         run("bootstrap", "--lake", uri, "--out", str(base), "--preset", "10m", "--conversations", "short", "--variants",
-            "16", "--block", "1024", "--batch-size", "1", "--learning-rate", "1.5e-3", "--steps", str(wanted.steps))  # fmt: skip
+            "16", "--block", "1024", "--batch-size", "1", "--learning-rate", "1.5e-3",
+            "--steps", str(wanted.steps))  # fmt: skip
     run("train", "--lake", uri, "--base", str(base), "--rank", "64", "--alpha", "128", "--learning-rate", "1e-3",
         "--batch-size", "4", "--steps", str(wanted.tuned))  # fmt: skip
     run("promote", "--lake", uri, "--queries", str(wanted.queries), **ASKED)
