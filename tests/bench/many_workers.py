@@ -59,7 +59,7 @@ def stage(stack: Stack, lake_uri: str, workers: int) -> tuple[float, float, int]
 
     s3fs.S3FileSystem.clear_instance_cache()
     command = [sys.executable, "-m", "toolbench", "refresh", "--lake", lake_uri]
-    command += ["--catalogue", stack.documents("Finance", "Events", "Science"), "--groups", "I1,I2"]
+    command += ["--catalogue", stack.documents("Finance", "Science"), "--groups", "I1,I2"]
     with (stack.folder / f"refresh-{workers}.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=stack.folder, env=stack.environment, stdout=log, stderr=log)
 
