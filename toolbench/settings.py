@@ -437,7 +437,7 @@ class Settings(BaseSettings):
         env_prefix="TOOLBENCH_", env_nested_delimiter="__", extra="forbid", frozen=True, use_attribute_docstrings=True
     )
 
-    lake: str = "lake"
+    lake: str = Field(default="lake", min_length=1)
     """Where the tables are: a local path, s3://bucket/prefix or memory://name."""
     seed: int = 0
     """Decides every draw: combinations, hold-out, sampling seeds of the teacher."""

@@ -42,7 +42,7 @@ def serve(
 ) -> None:
     """Serve the hub until interrupted; port 0 takes a free one, and `ready` is called with the port once it listens.
 
-    Raises UsageError without the `demo` extra, and ToolbenchError if the port cannot be bound.
+    Raises UsageError without the `demo` extra, or if the port cannot be bound.
     """
     _hub().serve(host, port, ready, delays)
 

@@ -1,8 +1,6 @@
 """The hub as one application: tools mounted side by side, their documents, and a few pages about the hub itself."""
 
-import socket
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from fastapi import FastAPI, HTTPException
@@ -12,7 +10,7 @@ from toolbench.demo import HOST
 from toolbench.demo.categories import TOOLS
 from toolbench.demo.misbehaving import MISBEHAVING
 from toolbench.demo.tool import HubState, HubTool
-from toolbench.errors import ToolbenchError
+from toolbench.serving.listening import listen
 
 Document = dict[str, Any]
 
@@ -61,22 +59,7 @@ def documents() -> list[Document]:
 
 def serve(host: str, port: int, ready: Callable[[int], None] | None, delays: bool) -> None:
     """See `toolbench.demo.serve`."""
-    import uvicorn
-
-    try:
-        listener = socket.create_server((host, port), backlog=2048)
-        # asyncio sets this only on sockets that know their protocol; without it an answer comes 40 ms late.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except OSError as error:
-        raise ToolbenchError(
-            f"The demo hub cannot listen on {host}:{port} ({error.strerror}): choose another port, or 0 for a free one."
-        ) from error
-    server = uvicorn.Server(uvicorn.Config(create_app(delays), log_level="warning"))
-    with listener, suppress(KeyboardInterrupt):
-        if ready:
-            # The socket already queues connections: whoever connects now is answered as soon as the server runs.
-            ready(listener.getsockname()[1])
-        server.run(sockets=[listener])
+    listen(create_app(delays), host, port, ready)
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -66,6 +66,8 @@ def test_version_and_help(tmp_path: Path) -> None:
         (("config",), {"TOOLBENCH_SEARCH__WIDTH": "many"}, "Setting search.width (from TOOLBENCH_SEARCH__WIDTH)"),
         (("lake", "show", "apps"), {}, "There is no table 'apps'; choose one of tools, apis"),
         (("lake", "ls", "--lake", "ftp://x/y"), {}, "uses ftp://"),
+        (("refresh", "--lake", ""), {}, "Setting lake (from --lake): String should have at least 1 character"),
+        (("hub", "--port", "99999"), {}, "Cannot listen on 127.0.0.1:99999"),
         (("annotate", "--instructions", "gone.json"), {}, "The instructions gone.json are no file"),
         (("refresh", "--groups", "I4"), {}, "Setting instructions.groups"),
     ],

@@ -138,5 +138,5 @@ def test_serve_tells_its_port_and_answers_there() -> None:
     threading.Thread(target=serve, kwargs={"ready": listening, "delays": False}, daemon=True).start()
     assert ready.wait(30)
     assert httpx.get(f"http://127.0.0.1:{ports[0]}/health", timeout=30, trust_env=False).json()["status"] == "ok"
-    with pytest.raises(ToolbenchError, match="another port"):
+    with pytest.raises(ToolbenchError, match="Cannot listen on"):
         serve(port=ports[0])
