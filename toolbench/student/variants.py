@@ -17,7 +17,8 @@ from toolbench.records import Conversation
 _MONTHS = list(month_name)[1:]
 _SHORT = r"\b(?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)\b"
 _LONG = rf"\b(?P<day>\d{{1,2}}) (?P<month>{'|'.join(_MONTHS)}) (?P<year>\d{{4}})\b"
-_NUMBER = r"(?<!\w)\d+"
+_NO_KEY = r'(?!"\s*:)'
+_NUMBER = rf"(?<!\w)\d++{_NO_KEY}"
 _LETTER = re.compile(r"[A-Za-z]")
 _TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?')
 """A JSON text; a colon follows a key."""
@@ -53,7 +54,7 @@ class _Values:
         self._texts = {text: _same_shape(text, rng) for text in texts}
         longest_first = "|".join(re.escape(text) for text in sorted(self._texts, key=len, reverse=True))
         # Of what begins at the same letter the first kind counts.
-        kinds = [_LONG, _SHORT, *([rf"(?<!\w)(?:{longest_first})(?!\w)"] if longest_first else []), _NUMBER]
+        kinds = [_LONG, _SHORT, *([rf"(?<!\w)(?:{longest_first})(?!\w){_NO_KEY}"] if longest_first else []), _NUMBER]
         self._any = re.compile("|".join(kinds))
         self._dates: dict[Date, Date] = {}
         self._numbers: dict[str, str] = {}
