@@ -32,8 +32,12 @@ FROM_REDIS = ("PREFECT_REDIS_MESSAGING_", "PREFECT_REDIS_WORKER_CLEANUP_QUEUE_")
 
 
 def filled_in(value: str) -> str:
-    """A value as compose makes it of .env.example, with a word for what is to be filled in."""
-    return re.sub(r"\$\{(\w+)(?::[-?][^}]*)?\}", lambda found: EXAMPLE[found[1]] or "secret", value)
+    """A value as compose makes it of .env.example, with a word or an address for what is to be filled in."""
+
+    def said(name: str) -> str:
+        return EXAMPLE[name] or ("https://teacher.test/v1" if name.endswith("_URL") else "secret")
+
+    return re.sub(r"\$\{(\w+)(?::[-?][^}]*)?\}", lambda found: said(found[1]), value)
 
 
 def environments() -> Iterator[tuple[str, dict[str, str]]]:
@@ -107,6 +111,7 @@ def test_toolbench_knows_every_setting_that_is_given_to_it(monkeypatch: pytest.M
         monkeypatch.setenv(variable, value)
     settings = load().settings
     assert (settings.lake, settings.teacher.model) == ("s3://toolbench/factory", "offline-teacher")
+    assert settings.teacher.base_url == "https://teacher.test/v1"
     by_name = dict(environments())
     assert by_name["worker-cpu"] == by_name["worker-gpu"]
     assert by_name["worker-cpu"].items() <= by_name["bootstrap"].items()
