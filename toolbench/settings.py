@@ -214,9 +214,10 @@ class ApiSettings(Section):
     rate_per_host: float = Field(default=10.0, ge=0)
     """Live calls to one host a second, per process; 0: no limit."""
     breaker_failures: int = Field(default=10, ge=1)
-    """Timeouts and lost connections in a row after which a host is left alone for a while."""
+    """Timeouts and lost connections in a row after which an API is left alone for a while; and its host, once so many
+    different APIs of it failed in a row."""
     breaker_seconds: float = Field(default=30.0, gt=0)
-    """How long it is left alone."""
+    """How long they are left alone."""
     server_url: str = ""
     """A tool server that speaks ToolBench's and StableToolBench's POST protocol, for example
     "http://127.0.0.1:8080/virtual"."""

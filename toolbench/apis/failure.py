@@ -20,4 +20,4 @@ class Failed(Exception):
         self.status = status
         """The status code it is answered with, see `toolbench.apis.chain`."""
         self.lost = lost
-        """The connection failed: another try may help, and a host that does it often is left alone."""
+        """The connection failed: another try may help, and an API that does it often is left alone."""

@@ -83,7 +83,7 @@ class Live:
         """The answer at the end of the redirects."""
         first = target
         for followed in itertools.count():
-            answer = await self._try(target, request, budget)
+            answer = await self._try(api, target, request, budget)
             location = answer.headers.get("location")
             if answer.status not in _REDIRECTS or not location or request.method not in _SAFE:
                 return answer
@@ -114,13 +114,13 @@ class Live:
             raise Refused("credential", f"it carries a credential to {new.name}")
         return new
 
-    async def _try(self, target: Target, request: httpx.Request, budget: Budget) -> Answer:
+    async def _try(self, api: Api, target: Target, request: httpx.Request, budget: Budget) -> Answer:
         """The answer of one host, after tries again where that is safe."""
         gate = self._gates.of(target.name, target.rule)
         last = self._settings.retries + 1 if request.method in _SAFE else 1
         for tries in itertools.count(1):
             try:
-                async with gate.turn(budget):
+                async with gate.turn(budget, api.id):
                     answer = await self._transport.fetch(request, self._settings.max_bytes)
             except Failed as failure:
                 wait = pause(tries)

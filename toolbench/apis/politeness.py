@@ -1,4 +1,4 @@
-"""Not more to a host than it can take: turns, a pace, tries again, and a pause for hosts that are down.
+"""Not more to a host than it can take: turns, a pace, tries again, and a pause for APIs and hosts that are down.
 
 What concerns a host is shared by all shards of the process, whose event loops run in threads of their own.
 """
@@ -106,86 +106,128 @@ class Pace:
             await self._sleep(mine - now)
 
 
-class Breaker:
-    """Leaves a host alone for `seconds` after `failures` lost connections and timeouts in a row.
+class LeftAlone(Failed):
+    """Nothing was sent, because what was sent before came to nothing."""
 
-    Then one call is let through: if it fails, too, the host is left alone again.
+
+class Breaker:
+    """Leaves something alone for `seconds` after `failures` lost connections and timeouts in a row.
+
+    Then one call is let through: if it fails, too, it is left alone again. Failures of the same `kind` count as one.
     """
 
-    def __init__(self, host: str, failures: int, seconds: float, clock: Clock = time.monotonic) -> None:
-        self._host = host
+    def __init__(
+        self, name: str, failures: int, seconds: float, clock: Clock = time.monotonic, counted: str = "failures"
+    ) -> None:
+        self._name = name
+        self._counted = counted
         self._limit = failures
         self._seconds = seconds
         self._clock = clock
-        self._failures = 0
+        self._failures: set[object] = set()
         self._until = 0.0
         self._probing = False
         self._lock = threading.RLock()
 
     def check(self) -> None:
-        """Raises Failed while the host is left alone."""
+        """Raises LeftAlone while it is left alone."""
         with self._lock:
-            if self._failures < self._limit or not (self._probing or self._clock() < self._until):
+            if len(self._failures) < self._limit or not (self._probing or self._clock() < self._until):
                 return
-            raise Failed(f"{self._host} is left alone for {self._seconds:g} s after {self._failures} failures in a row")
+            row = f"{len(self._failures)} {self._counted} in a row"
+            raise LeftAlone(f"{self._name} is left alone for {self._seconds:g} s after {row}")
 
     @contextmanager
-    def watch(self, budget: Budget) -> Iterator[None]:
-        """Around one request. Raises Failed instead of letting it through while the host is left alone."""
+    def watch(self, budget: Budget, kind: object = None) -> Iterator[None]:
+        """Around one request. Raises LeftAlone instead of letting it through while it is left alone."""
         with self._lock:
             self.check()
-            probe = self._failures >= self._limit
+            probe = len(self._failures) >= self._limit
             self._probing = self._probing or probe
         try:
             yield
         except asyncio.CancelledError:
             if budget.spent:
-                self._failed()
+                self._failed(kind)
+            raise
+        except LeftAlone:
             raise
         except Failed as failure:
             if failure.lost:
-                self._failed()
+                self._failed(kind)
             else:
-                self._failures = 0
+                self._failures = set()
             raise
         else:
-            self._failures = 0
+            self._failures = set()
         finally:
             if probe:
                 self._probing = False
 
-    def _failed(self) -> None:
+    def _failed(self, kind: object) -> None:
         with self._lock:
-            self._failures += 1
+            self._failures.add(object() if kind is None else kind)
             self._until = self._clock() + self._seconds
+
+
+class Breakers:
+    """A host's breaker, and one for each of its APIs.
+
+    An API that never answers says nothing of the others at its host: the host is left alone once so many different ones
+    failed in a row.
+    """
+
+    def __init__(self, host: str, failures: int, seconds: float, clock: Clock = time.monotonic) -> None:
+        self._host = Breaker(host, failures, seconds, clock, counted="APIs failed")
+        self._apis: dict[str, Breaker] = {}
+        self._rest = (failures, seconds, clock)
+        self._name = host
+        self._lock = threading.Lock()
+
+    def check(self, api: str) -> None:
+        """Raises LeftAlone while the host or the API is left alone."""
+        self._host.check()
+        self._of(api).check()
+
+    @contextmanager
+    def watch(self, budget: Budget, api: str) -> Iterator[None]:
+        """Around one request. Raises LeftAlone instead of letting it through while host or API is left alone."""
+        with self._host.watch(budget, kind=api), self._of(api).watch(budget):
+            yield
+
+    def _of(self, api: str) -> Breaker:
+        with self._lock:
+            if api not in self._apis:
+                self._apis[api] = Breaker(f"{api} at {self._name}", *self._rest)
+            return self._apis[api]
 
 
 class Gate:
     """The limits of one host."""
 
-    def __init__(self, slots: Slots, pace: Pace, breaker: Breaker, overall: asyncio.Semaphore) -> None:
+    def __init__(self, slots: Slots, pace: Pace, breakers: Breakers, overall: asyncio.Semaphore) -> None:
         self._slots = slots
         self._pace = pace
-        self._breaker = breaker
+        self._breakers = breakers
         self._overall = overall
 
     @asynccontextmanager
-    async def turn(self, budget: Budget) -> AsyncIterator[None]:
-        """Around one request: waits for its turn, which costs nothing of `budget`.
+    async def turn(self, budget: Budget, api: str) -> AsyncIterator[None]:
+        """Around one request of the API with this id: waits for its turn, which costs nothing of `budget`.
 
-        Raises Failed at once while the host is left alone.
+        Raises LeftAlone at once while host or API is left alone.
         """
-        self._breaker.check()
+        self._breakers.check(api)
         with budget.paused():
             await self._slots.acquire()
         try:
-            self._breaker.check()
+            self._breakers.check(api)
             with budget.paused():
                 await self._pace.wait()
                 # Last, so that who waits for a slow host is in nobody else's way.
                 await self._overall.acquire()
             try:
-                with self._breaker.watch(budget):
+                with self._breakers.watch(budget, api):
                     yield
             finally:
                 self._overall.release()
@@ -193,7 +235,7 @@ class Gate:
             self._slots.release()
 
 
-_hosts: dict[object, tuple[Slots, Pace, Breaker]] = {}
+_hosts: dict[object, tuple[Slots, Pace, Breakers]] = {}
 """By host, where it is, and its limits: what this process keeps to."""
 _hosts_lock = threading.Lock()
 
@@ -217,7 +259,7 @@ class Gates:
             self._gates[host] = Gate(*self._shared(host, rule), self._overall)
         return self._gates[host]
 
-    def _shared(self, host: str, rule: HostSettings) -> tuple[Slots, Pace, Breaker]:
+    def _shared(self, host: str, rule: HostSettings) -> tuple[Slots, Pace, Breakers]:
         settings = self._settings
         rate = settings.rate_per_host if rule.rate is None else rule.rate
         slots = rule.concurrency or settings.concurrency_per_host
@@ -226,7 +268,7 @@ class Gates:
         with _hosts_lock:
             if key not in _hosts:
                 pace = Pace(rate, self._clock, self._sleep)
-                _hosts[key] = Slots(slots), pace, Breaker(host, failures, seconds, self._clock)
+                _hosts[key] = Slots(slots), pace, Breakers(host, failures, seconds, self._clock)
             return _hosts[key]
 
 

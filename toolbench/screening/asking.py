@@ -32,7 +32,7 @@ def real_sources(settings: Settings) -> tuple[str, ...]:
 def without_simulation(settings: Settings) -> Settings:
     """Settings whose chain has only real sources, of which there must be one.
 
-    No host is left alone after failures: whether the rest of its APIs work is to be found out.
+    No host and no API is left alone after failures: which of them work is to be found out.
     """
     return settings.with_(apis={"chain": real_sources(settings), "breaker_failures": sys.maxsize})
 

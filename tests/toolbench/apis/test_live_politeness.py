@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import datetime
 import itertools
 import threading
@@ -13,11 +14,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from live_host import PUBLIC, Detour, Host, Names, api, ask, call, serving
+from live_host import PUBLIC, Answer, Detour, Host, Names, Seen, api, ask, call, serving
 
 from toolbench.apis.failure import Failed
 from toolbench.apis.live import Live
-from toolbench.apis.politeness import Breaker, Budget, Gates, Pace, pause, retry_after
+from toolbench.apis.politeness import Breaker, Breakers, Budget, Gates, Pace, pause, retry_after
 from toolbench.records import Response
 from toolbench.settings import ApiSettings, HostSettings
 
@@ -87,7 +88,7 @@ def gate_run(settings: ApiSettings, rules: list[tuple[str, HostSettings]]) -> tu
     overall = [0]
 
     async def one(gates: Gates, host: str, rule: HostSettings) -> None:
-        async with Budget(5) as budget, gates.of(host, rule).turn(budget):
+        async with Budget(5) as budget, gates.of(host, rule).turn(budget, "C/t/a"):
             now[host] = now.get(host, 0) + 1
             most[host] = max(most.get(host, 0), now[host])
             overall[0] = max(overall[0], sum(now.values()))
@@ -168,7 +169,7 @@ def test_waiting_for_a_turn_takes_nothing_of_the_time() -> None:
         left = []
 
         async def one() -> None:
-            async with Budget(0.2) as budget, gates.of("a", HostSettings()).turn(budget):
+            async with Budget(0.2) as budget, gates.of("a", HostSettings()).turn(budget, "C/t/a"):
                 left.append(budget.left)
                 await asyncio.sleep(0.05)
 
@@ -268,6 +269,69 @@ def test_a_cancelled_probe_says_nothing() -> None:
         asyncio.run(cancelled())
     breaker.check()
     outcomes(breaker, "fine")
+
+
+def test_an_api_that_never_answers_is_left_alone_and_the_others_of_its_host_are_not(host: Host) -> None:
+    """One slow API once took all others of its host away for half a minute at a time."""
+
+    def answer(seen: Seen) -> Answer:
+        time.sleep(0.3 if "slow" in seen[1] else 0)
+        return 200, {}, b"{}"
+
+    host.answer = answer
+    slow = dataclasses.replace(api(url="https://api.example.com/slow"), id="C/t/slow")
+
+    async def scenario() -> list[str]:
+        hosts = {"api.example.com": host.base}
+        live = Live(ApiSettings(**{"hosts": hosts, "timeout": 0.1, "breaker_failures": 3, "rate_per_host": 0}))
+        said = [answered(await live.call(slow, {})).error for _ in range(5)]
+        said += [answered(await live.call(api(), {})).error for _ in range(3)]
+        said += [answered(await live.call(slow, {})).error]
+        await live.close()
+        return said
+
+    alone = "C/t/slow at api.example.com is left alone for 30 s after 3 failures in a row"
+    assert asyncio.run(scenario()) == ["No answer within 0.1 seconds"] * 3 + [alone] * 2 + [""] * 3 + [alone]
+
+
+async def asked(breakers: Breakers, name: str, *, lost: bool = True) -> str:
+    """What comes of one call of an API."""
+    try:
+        async with Budget(5) as budget:
+            with breakers.watch(budget, name):
+                if lost:
+                    raise Failed("lost", lost=True)
+    except Failed as failure:
+        return str(failure)
+    return "fine"
+
+
+def test_a_host_is_left_alone_once_many_of_its_apis_failed_in_a_row() -> None:
+    now = Time()
+    breakers = Breakers("a.example", 3, 30, now)
+    alone = "a.example is left alone for 30 s after 3 APIs failed in a row"
+
+    async def scenario() -> list[str]:
+        said = [await asked(breakers, name) for name in ("a", "b", "a", "b")]
+        said += [await asked(breakers, "c", lost=False)]  # the row ends here
+        said += [await asked(breakers, name) for name in ("c", "d", "d", "e", "f", "c")]
+        now.now += 31
+        said += [await asked(breakers, name, lost=False) for name in ("f", "c")]
+        return said
+
+    assert asyncio.run(scenario()) == [*["lost"] * 4, "fine", *["lost"] * 4, alone, alone, "fine", "fine"]
+
+
+def test_what_is_not_sent_says_nothing_of_the_host() -> None:
+    now = Time()
+    breakers = Breakers("a.example", 2, 30, now)
+
+    async def scenario() -> list[str]:
+        return [await asked(breakers, name) for name in ("a", "a", "a", "b", "c")]
+
+    own = "a at a.example is left alone for 30 s after 2 failures in a row"
+    hosts = "a.example is left alone for 30 s after 2 APIs failed in a row"
+    assert asyncio.run(scenario()) == ["lost", "lost", own, "lost", hosts]
 
 
 def test_a_dead_host_is_not_asked_for_ever() -> None:
