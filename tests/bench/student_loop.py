@@ -3,10 +3,12 @@
     python tests/bench/student_loop.py [--folder DIR] [--categories Science,Tools] [--instructions 2000] [--queries 60]
 
 On the CPU, without a key, a network or a model from anywhere. The offline teacher writes instructions for the demo
-hub's APIs and solves them. `student bootstrap` makes a Llama of some ten million parameters from the training split's
-texts; it sees conversations without system prompt and functions only. `student train` tunes it on the conversations
-as a student is asked. `student promote` serves both, has them search the held-out instructions with ReAct, greedily,
-and has the answers judged. Commands are printed as they are run. With --folder, what was done there is not done again.
+hub's APIs and solves them, in two lakes. `student bootstrap` makes a Llama of some ten million parameters from the
+training split's texts of the first, whose categories are all but `--categories`: it learns how tools are used, without
+system prompt and functions, and has read nothing of the APIs to come. `student train` tunes it on the conversations of
+the second, as a student is asked. `student promote` serves both, has them search that lake's held-out instructions with
+ReAct, greedily, and has the answers judged. Commands are printed as they are run. With --folder, what was done there is
+not done again.
 
 The offline judge looks at words and values of the question, and does not know what the hub says: an answer that is made
 up can please it. So a stricter count stands beside it, `right`: for every call of the teacher's own solution that
@@ -28,7 +30,7 @@ from typing import Any
 
 from search_world import Question, facts_of, right
 
-from toolbench import catalogue, datasets, instructions, solutions, tooleval
+from toolbench import catalogue, datasets, demo, instructions, solutions, tooleval
 from toolbench.lake import Draft, Lake, Spec
 from toolbench.records import Answered, Response
 from toolbench.services import services
@@ -48,11 +50,12 @@ ASKED = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, help="keeps the lake and the base")
-    parser.add_argument("--categories", default="Science,Tools", help="of the demo hub, separated by commas")
+    parser.add_argument("--folder", type=Path, help="keeps the lakes and the base")
+    parser.add_argument("--categories", default="Science,Tools", help="what the student is tuned for, of the demo hub")
+    parser.add_argument("--read", type=int, default=6000, help="instructions of the other categories, for the base")
     parser.add_argument("--instructions", type=int, default=2000, help="aimed at; near-duplicates are rejected")
-    parser.add_argument("--steps", type=int, default=2000, help="of the pre-training, 1,024 tokens each")
-    parser.add_argument("--tuned", type=int, default=200, help="steps of the tuning, four conversations each")
+    parser.add_argument("--steps", type=int, default=3500, help="of the pre-training, 1,024 tokens each")
+    parser.add_argument("--tuned", type=int, default=500, help="steps of the tuning, four conversations each")
     parser.add_argument("--queries", type=int, default=60, help="held-out instructions asked; 0: all")
     wanted = parser.parse_args()
     if wanted.folder:
@@ -64,17 +67,20 @@ def main() -> None:
 
 def loop(wanted: argparse.Namespace, folder: Path) -> None:
     """Everything, and the table."""
-    uri, base = str(folder / "lake"), folder / "base"
-    lake = Lake(uri)
+    first, lake, base = Lake(str(folder / "first")), Lake(str(folder / "lake")), folder / "base"
+    tuned = tuple(wanted.categories.split(","))
+    if not first.numbers():
+        others = tuple(sorted({d["info"]["x-category"] for d in demo.documents()} - set(tuned)))
+        timed("data of the base", lambda: write(first, others, wanted.read))
     if not lake.numbers():
-        timed("data", lambda: write(lake, tuple(wanted.categories.split(",")), wanted.instructions))
+        timed("data", lambda: write(lake, tuned, wanted.instructions))
     if not (base / "bootstrap.json").is_file():
-        run("bootstrap", "--lake", uri, "--out", str(base), "--preset", "10m", "--conversations", "short", "--variants",
-            "16", "--block", "1024", "--batch-size", "1", "--learning-rate", "1.5e-3",
+        run("bootstrap", "--lake", first.uri, "--out", str(base), "--preset", "10m", "--conversations", "short",
+            "--block", "1024", "--batch-size", "1", "--learning-rate", "1.5e-3",
             "--steps", str(wanted.steps))  # fmt: skip
-    run("train", "--lake", uri, "--base", str(base), "--rank", "64", "--alpha", "128", "--learning-rate", "1e-3",
+    run("train", "--lake", lake.uri, "--base", str(base), "--rank", "64", "--alpha", "128", "--learning-rate", "1e-3",
         "--batch-size", "4", "--steps", str(wanted.tuned))  # fmt: skip
-    run("promote", "--lake", uri, "--queries", str(wanted.queries), **ASKED)
+    run("promote", "--lake", lake.uri, "--queries", str(wanted.queries), **ASKED)
     print(table(lake, json.loads((base / "bootstrap.json").read_text(encoding="utf-8"))))
 
 

@@ -27,9 +27,6 @@ def bootstrap(
         Literal["whole", "short"] | None,
         typer.Option(help="Conversations as a student is asked, or without system prompt and functions."),
     ] = None,
-    variants: Annotated[
-        int | None, typer.Option(help="Times each conversation is read again with other values in place of its own.")
-    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the corpus.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps in all, in place of epochs.")] = None,
     block: Annotated[int | None, typer.Option(help="Tokens trained on at once. Without: as many as positions.")] = None,
@@ -53,8 +50,8 @@ def bootstrap(
     found = settings(lake=lake, seed=seed)
     shape = {"layers": layers, "width": width, "heads": heads, "vocabulary": vocabulary, "context": context}
     run = {
-        "conversations": conversations, "variants": variants, "epochs": epochs, "steps": steps, "block": block,
-        "batch_size": batch_size, "learning_rate": learning_rate, "checkpoint_every": checkpoint_every,
+        "conversations": conversations, "epochs": epochs, "steps": steps, "block": block, "batch_size": batch_size,
+        "learning_rate": learning_rate, "checkpoint_every": checkpoint_every,
     }  # fmt: skip
     try:
         config = BootstrapConfig.preset(preset, **shape, **run, seed=found.seed % 2**31)

@@ -39,7 +39,7 @@ class Bootstrapped:
     parameters: int
     vocabulary: int
     tokens: int
-    """Tokens of the corpus, its variants with it, once."""
+    """Tokens of the corpus, once."""
     steps: int
     loss_first: float
     """Mean cross entropy of the first step's tokens, in nats: about the logarithm of the vocabulary."""
@@ -66,8 +66,7 @@ def bootstrap(
     started = time.monotonic()
     work = folder / CHECKPOINTS
     tokenizer = _tokenizer(texts, config.vocabulary)
-    read = tokens(texts, tokenizer, config.conversations, config.variants, config.seed)
-    blocks = _blocks(read, config.block or config.context)
+    blocks = _blocks(tokens(texts, tokenizer, config.conversations), config.block or config.context)
     with _written(folder):
         checkpoint = newest(work, digest([config.model_dump(mode="json"), blocks.digest()]))
     model = _model(tokenizer, config)

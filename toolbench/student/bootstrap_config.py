@@ -42,10 +42,6 @@ class BootstrapConfig(BaseModel):
     """How conversations are read: `short` leaves out system prompt and functions, which are most of the tokens and say
     the same again and again. The tokenizer knows their words all the same."""
 
-    variants: int = Field(default=0, ge=0, le=1000)
-    """Times each conversation is read again with other dates, numbers and names, the same ones throughout: a small
-    model learns a small corpus by heart sooner than it learns to copy what it was asked for."""
-
     block: int | None = Field(default=None, ge=64)
     """Tokens that are trained on at once, `context` at most and by default; shorter blocks make more steps of as many
     tokens, and leave positions further apart to the tuning."""

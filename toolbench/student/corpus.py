@@ -8,7 +8,6 @@ from toolbench.documents import document
 from toolbench.lake import Lake, Snapshot
 from toolbench.records import Api, Conversation, Instruction
 from toolbench.student.samples import UnusableConversation, sample
-from toolbench.student.variants import variants as with_other_values
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -50,21 +49,17 @@ def words(texts: Texts) -> Iterator[str]:
             yield from (f'{{"name": "{call.name}", "arguments": {call.arguments}}}' for call in message.tool_calls)
 
 
-def tokens(
-    texts: Texts, tokenizer: "PreTrainedTokenizerBase", form: Form = "whole", variants: int = 0, seed: int = 0
-) -> Iterator[list[int]]:
-    """Token ids of each text; conversations go through the chat template, and so do as many `variants` of each."""
+def tokens(texts: Texts, tokenizer: "PreTrainedTokenizerBase", form: Form = "whole") -> Iterator[list[int]]:
+    """Token ids of each text; conversations go through the chat template."""
     end = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
     for text in texts():
         if isinstance(text, str):
             yield [*tokenizer.encode(text, add_special_tokens=False), *end]
             continue
-        conversation = text if form == "whole" else short(text)
-        for one in (conversation, *with_other_values(conversation, variants, seed)):
-            try:
-                yield sample(one, tokenizer).input_ids
-            except UnusableConversation:
-                break
+        try:
+            yield sample(text if form == "whole" else short(text), tokenizer).input_ids
+        except UnusableConversation:
+            continue
 
 
 def short(conversation: Conversation) -> Conversation:
