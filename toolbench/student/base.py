@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from toolbench.errors import ToolbenchError
@@ -163,8 +164,10 @@ def _loading(base: str) -> Iterator[None]:
         yield
     # The formats behind a folder raise whatever they like (OSError, KeyError, SafetensorError, …).
     except Exception as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
+        if isinstance(error, OSError) and not Path(base).exists():
+            said = "no such folder, nor all of such a model in the local cache"
         raise ToolbenchError(
-            f"The student's base `{base}` cannot be loaded ({lines[0].rstrip('.:')}): name a folder with a causal "
-            "model and its tokenizer, or a model that the local Hugging Face cache holds."
+            f"The student's base `{base}` cannot be loaded ({said}): name a folder with a causal model and its "
+            "tokenizer, or a model that the local Hugging Face cache holds."
         ) from error

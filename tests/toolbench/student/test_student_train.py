@@ -126,8 +126,8 @@ def test_what_cannot_be_trained_is_one_sentence(
 
     refused("^No conversation belongs to the split `train`", HELD_OUT)
     refused("^No conversation belongs to the split `train`", [])
-    refused("^The student's base `.*gone` cannot be loaded", TRAINING, base=str(tmp_path / "gone"))
-    refused("^The student's base `nobody/nothing` cannot be loaded", TRAINING, base="nobody/nothing")
+    refused("^The student's base `.*gone` cannot be loaded \\(no such folder", TRAINING, base=str(tmp_path / "gone"))
+    refused("^The student's base `nobody/nothing` cannot be loaded \\(no such folder", TRAINING, base="nobody/nothing")
     refused("^The student's base `.*empty` cannot be loaded", TRAINING, base=str(empty))
     refused("^The chat template of the base `.*mute` shows no functions", TRAINING, base=mute, calls="native")
     refused("has no layers", TRAINING, target_modules=("nonsense",))
