@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from toolbench.cli.bars import bars
 from toolbench.cli.lake import published
 from toolbench.cli.options import Lake as LakeOption
-from toolbench.cli.options import first_fault, settings
+from toolbench.cli.options import first_fault, settings, split
 from toolbench.errors import ToolbenchError, UsageError
 from toolbench.lake import Draft, Lake, ModelEntry
 
@@ -43,6 +43,10 @@ def train(
     give_ups: Annotated[bool | None, typer.Option("--give-ups", help="Also paths that end with giving up.")] = None,
     rank: Annotated[int | None, typer.Option(help="Rank of the adapter.")] = None,
     alpha: Annotated[int | None, typer.Option(help="The adapter is scaled by alpha / rank.")] = None,
+    dropout: Annotated[float | None, typer.Option(help="Share of the adapter's inputs dropped while training.")] = None,
+    target_modules: Annotated[
+        str | None, typer.Option(help="Layers that get an adapter: all-linear, or names separated by commas.")
+    ] = None,
     rope: Annotated[
         Literal["none", "linear", "yarn"] | None, typer.Option(help="How positions are stretched to --max-tokens.")
     ] = None,
@@ -71,7 +75,8 @@ def train(
     changed = {
         "epochs": epochs, "steps": steps, "learning_rate": learning_rate, "batch_size": batch_size,
         "micro_batch": micro_batch, "max_tokens": max_tokens, "calls": calls, "per_turn": per_turn,
-        "give_ups": give_ups, "rank": rank, "alpha": alpha, "rope": rope, "packing": packing,
+        "give_ups": give_ups, "rank": rank, "alpha": alpha, "dropout": dropout,
+        "target_modules": _names(target_modules), "rope": rope, "packing": packing,
         "gradient_checkpointing": gradient_checkpointing, "quantize": quantize, "checkpoint_every": checkpoint_every,
         "evaluate_every": evaluate_every, "patience": patience,
     }  # fmt: skip
@@ -86,6 +91,10 @@ def train(
     for folder, write in ((out, _copy), (merged, _merge)):
         if folder:
             typer.echo(write(opened, entry, folder, base))
+
+
+def _names(layers: str | None) -> str | list[str] | None:
+    return layers if layers in (None, "all-linear") else split(layers)
 
 
 def _config(preset: "Preset", base: str, changed: dict[str, Any]) -> "StudentConfig":
