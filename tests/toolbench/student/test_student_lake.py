@@ -1,5 +1,6 @@
 """The student of a lake, and the command that makes it."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -78,7 +79,11 @@ def test_the_command_trains_once_and_publishes(lake: Lake, tiny_llama: str, tmp_
     assert published.rows("conversations") == 10
     assert run(*arguments).startswith("unchanged: 8 conversations")
     assert lake.snapshot() == published, "what did not change publishes nothing"
-    assert run(*arguments, "--epochs", "2").startswith("trained: ")
+    chosen = ("--epochs", "2", "--rank", "4", "--alpha", "8", "--dropout", "0", "--target-modules", "q_proj, v_proj")
+    assert run(*arguments, *chosen, "--out", str(tmp_path / "chosen")).startswith("trained: ")
+    made = json.loads((tmp_path / "chosen" / "adapter_config.json").read_text(encoding="utf-8"))
+    assert (made["r"], made["lora_alpha"], made["lora_dropout"]) == (4, 8, 0)
+    assert made["target_modules"] == ["q_proj", "v_proj"]
     assert lake.snapshot().models[NEWEST] != published.models[NEWEST]
     assert MODEL not in lake.snapshot().models, "it serves once it is promoted"
     assert "promote one" in refused("serve", "--lake", lake.uri)
