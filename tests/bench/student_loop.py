@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--read", type=int, default=6000, help="instructions of the other categories, for the base")
     parser.add_argument("--instructions", type=int, default=2000, help="aimed at; near-duplicates are rejected")
     parser.add_argument("--steps", type=int, default=3500, help="of the pre-training, 1,024 tokens each")
-    parser.add_argument("--tuned", type=int, default=500, help="steps of the tuning, four conversations each")
+    parser.add_argument("--tuned", type=int, default=1000, help="steps of the tuning, four conversations each")
     parser.add_argument("--queries", type=int, default=60, help="held-out instructions asked; 0: all")
     wanted = parser.parse_args()
     if wanted.folder:
@@ -78,8 +78,8 @@ def loop(wanted: argparse.Namespace, folder: Path) -> None:
         run("bootstrap", "--lake", first.uri, "--out", str(base), "--preset", "10m", "--conversations", "short",
             "--block", "1024", "--batch-size", "1", "--learning-rate", "1.5e-3",
             "--steps", str(wanted.steps))  # fmt: skip
-    run("train", "--lake", lake.uri, "--base", str(base), "--rank", "64", "--alpha", "128", "--learning-rate", "1e-3",
-        "--batch-size", "4", "--steps", str(wanted.tuned))  # fmt: skip
+    run("train", "--lake", lake.uri, "--base", str(base), "--rank", "64", "--alpha", "128", "--learning-rate", "2e-3",
+        "--batch-size", "4", "--dropout", "0", "--steps", str(wanted.tuned))  # fmt: skip
     run("promote", "--lake", lake.uri, "--queries", str(wanted.queries), **ASKED)
     print(table(lake, json.loads((base / "bootstrap.json").read_text(encoding="utf-8"))))
 
