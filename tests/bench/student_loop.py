@@ -1,6 +1,6 @@
 """A student that learns, from nothing: data → base → adapter → served → searched → judged, before and after.
 
-    python tests/bench/student_loop.py [--folder DIR] [--categories Science,Tools] [--instructions 2000] [--queries 60]
+    python tests/bench/student_loop.py [--folder DIR] [--categories Science,Tools] [--instructions 2000] [--queries 0]
 
 On the CPU, without a key, a network or a model from anywhere. The offline teacher writes instructions for the demo
 hub's APIs and solves them, in two lakes. `student bootstrap` makes a Llama of some ten million parameters from the
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--instructions", type=int, default=2000, help="aimed at; near-duplicates are rejected")
     parser.add_argument("--steps", type=int, default=3500, help="of the pre-training, 1,024 tokens each")
     parser.add_argument("--tuned", type=int, default=1000, help="steps of the tuning, four conversations each")
-    parser.add_argument("--queries", type=int, default=60, help="held-out instructions asked; 0: all")
+    parser.add_argument("--queries", type=int, default=0, help="held-out instructions asked; 0: all")
     wanted = parser.parse_args()
     if wanted.folder:
         loop(wanted, wanted.folder)
