@@ -29,7 +29,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State, StateType
 from prefect.deployments import run_deployment
 from prefect.exceptions import Abort, ObjectNotFound
-from prefect.states import Cancelling, Crashed
+from prefect.states import Cancelled, Cancelling, Crashed
 
 from flows.owned import owned
 from flows.terms import Terms
@@ -43,8 +43,13 @@ FLOW = "work-on-shards"
 _POLL_SECONDS = 1.0
 _LIST_SECONDS = 5.0
 """Receipts are listed no more often, and never for more than a tenth of the time."""
-_BEGIN_SECONDS = 90.0
-"""So long a batch's process may take from being started to its first word."""
+_SILENT_SECONDS = 90.0
+"""So long a batch's process may take from being started to its first word, or from being told to end to its last."""
+_SILENT: dict[StateType, Callable[[], State[object]]] = {
+    StateType.PENDING: lambda: Crashed(message="It was taken and never began."),
+    StateType.CANCELLING: lambda: Cancelled(message="It was told to end, and nobody said that it has."),
+}
+"""What becomes of a batch that stays in a state which only its process or its worker can end."""
 _ALIVE = [kind for kind in StateType if kind not in TERMINAL_STATES]
 
 
@@ -53,8 +58,10 @@ class _Batch:
     specs: list[Spec]
     seen: float
     """When it was dispatched, or found, by our clock."""
-    taken: float | None = None
-    """When it was first seen to be taken by a worker and not to have begun."""
+    state: UUID | None = None
+    """What its run was last seen in."""
+    since: float = 0.0
+    """When it was first seen in it."""
 
 
 class Dispatch:
@@ -174,14 +181,12 @@ class Dispatch:
             if run is None or run.state is None or run.state.is_final():
                 del self._under_way[name]
                 self._over(batch, run)
-            elif run.state.type != StateType.PENDING:
-                batch.taken = None
-            elif batch.taken is None:
-                batch.taken = time.monotonic()
-            elif time.monotonic() > batch.taken + _BEGIN_SECONDS:
-                # Its process ended before it could say so: a server that was away at that moment, say. The next look
-                # finds it over; should it begin after all, the server ends it.
-                client.set_flow_run_state(name, Crashed(message="It was taken and never began."), force=True)
+            elif run.state.id != batch.state:
+                batch.state, batch.since = run.state.id, time.monotonic()
+            elif run.state.type in _SILENT and time.monotonic() > batch.since + _SILENT_SECONDS:
+                # Its process ended before it could say so: a server that was away at that moment, say, or it was taken
+                # back just as it began. The next look finds it over; should it begin after all, the server ends it.
+                client.set_flow_run_state(name, _SILENT[run.state.type](), force=True)
 
     def _over(self, batch: _Batch, run: FlowRun | None) -> None:
         """A batch is over: what is left of it is dispatched again, or given up."""
@@ -212,8 +217,8 @@ class Dispatch:
     def _nobodys(self, client: SyncPrefectClient) -> list[Spec]:
         """The shards of a batch that nobody has taken for too long; it is taken back. Empty if there is none.
 
-        The server decides: a run that a worker has taken meanwhile is ended by that worker, and comes again as a batch
-        that is over.
+        The server decides: a run that a worker has taken meanwhile is ended by that worker, or ends by itself, and
+        comes again as a batch that is over.
         """
         patience = time.monotonic() - self._work.batch_patience
         for name in [name for name, batch in self._under_way.items() if batch.seen <= patience]:

@@ -14,7 +14,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import ObjectAlreadyExists
-from prefect.states import Completed, Crashed, Failed, Pending, Running
+from prefect.states import Cancelling, Completed, Crashed, Failed, Pending, Running
 from pydantic import SecretStr
 
 from flows import dispatch
@@ -215,13 +215,26 @@ def test_a_batch_whose_worker_died_is_handed_out_again_and_only_what_is_left_of_
 def test_a_batch_that_was_taken_and_never_began_is_handed_out_again(
     lake: Lake, deployed: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "_BEGIN_SECONDS", 0.3)
+    monkeypatch.setattr(dispatch, "_SILENT_SECONDS", 0.3)
     specs = _specs("a", "b")
     with Worker(lake, _never_begins, _ends(lake, Completed)) as worker:
         _run(lake, specs, _options(lake).settings(), _nobody)
         with get_client(sync_client=True) as client:
             assert client.read_flow_run(worker.taken[0].id).state_type == StateType.CRASHED
     assert [_shards(run) for run in worker.taken] == [[s.digest for s in specs]] * 2
+
+
+def test_a_batch_that_was_told_to_end_and_never_says_that_it_has_is_handed_out_again(
+    lake: Lake, deployed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is taken back at the moment in which it begins: its process ends without a word, and so does its worker."""
+    monkeypatch.setattr(dispatch, "_SILENT_SECONDS", 0.3)
+    specs = _specs("a", "b")
+    with Worker(lake, _ends(lake, Cancelling, done=1), _ends(lake, Completed)) as worker:
+        _run(lake, specs, _options(lake).settings(), _nobody)
+        with get_client(sync_client=True) as client:
+            assert client.read_flow_run(worker.taken[0].id).state_type == StateType.CANCELLED
+    assert [_shards(run) for run in worker.taken] == [[s.digest for s in specs], [specs[1].digest]]
 
 
 def test_a_batch_that_kills_every_worker_is_given_up(lake: Lake, deployed: None) -> None:
