@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 pytest.importorskip("ministack", reason="needs ministack: pip install 'toolbench[s3]'")
 
-KNOWN = ("/favicon.ico", "/ico/undefined.svg", "Invalid TaskInputResponse")
+DRAWING = "Cannot read properties of null (reading 'position')"
+"""A run's graph (Pixi) that goes on drawing for some frames after its page was left."""
+KNOWN = ("/favicon.ico", "/ico/undefined.svg", "Invalid TaskInputResponse", DRAWING)
 """What Prefect's own pages complain of."""
 LOCKED = "503 (Service Unavailable)"
 """What they are told while SQLite is locked by somebody else's writing: it is to be asked again."""
